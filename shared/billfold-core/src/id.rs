@@ -1,0 +1,141 @@
+//! Ids as types, so that a customer can never be passed where an account is meant.
+//!
+//! Stripe's ids are opaque, case-sensitive strings of at most 255 characters (FACTS.md, rule of thumb): nothing
+//! here looks inside one.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Longest id that is taken, in bytes: Stripe's own limit.
+pub const ID_BYTES_MAX: usize = 255;
+
+/// Why a text is not an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The text is empty.
+    #[error("an id cannot be empty")]
+    Empty,
+    /// The text is longer than [`ID_BYTES_MAX`].
+    #[error("an id has at most {ID_BYTES_MAX} bytes")]
+    TooLong,
+    /// The text has a character that no id has: white space, a control character, or `#`, which separates keys.
+    #[error("an id has no white space, control characters or `#`")]
+    Character,
+}
+
+fn check(text: &str) -> Result<(), IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if text.len() > ID_BYTES_MAX {
+        return Err(IdError::TooLong);
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '#') {
+        return Err(IdError::Character);
+    }
+    Ok(())
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Takes a text as an id.
+            ///
+            /// # Errors
+            /// [`IdError`] if it is empty, too long, or has white space, control characters or `#`.
+            pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
+                let text: String = text.into();
+                check(&text)?;
+                Ok(Self(text.into_boxed_str()))
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.into_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A tenant: the company that connected its Stripe account. Comes from a verified token, never from a path.
+    WorkspaceId;
+    /// One of the company's customers as the company sees it; one or more Stripe customers.
+    AccountId;
+    /// One pass over everything in Stripe.
+    RunId;
+    /// Stripe's `cus_…`.
+    CustomerId;
+    /// Stripe's `sub_…`.
+    SubscriptionId;
+    /// Stripe's `si_…`.
+    ItemId;
+    /// Stripe's `in_…`.
+    InvoiceId;
+    /// Stripe's `il_…`.
+    LineId;
+    /// Stripe's `price_…` (or an old plan's id).
+    PriceId;
+    /// Stripe's `prod_…`.
+    ProductId;
+    /// Stripe's coupon id, which the merchant may choose.
+    CouponId;
+    /// Stripe's `di_…`.
+    DiscountId;
+    /// The last part of the webhook URL that the company gives to Stripe.
+    EndpointId;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_what_stripe_sends_and_refuses_what_would_break_a_key() {
+        let check = |text: &str| CustomerId::new(text).map(|id| id.to_string());
+        assert_eq!(check("cus_9s6XKzkNRiz8i3"), Ok("cus_9s6XKzkNRiz8i3".to_owned()));
+        assert_eq!(check(""), Err(IdError::Empty));
+        assert_eq!(check("a b"), Err(IdError::Character));
+        assert_eq!(check("a#b"), Err(IdError::Character));
+        assert_eq!(check("a\nb"), Err(IdError::Character));
+        assert_eq!(check(&"x".repeat(256)), Err(IdError::TooLong));
+        assert!(check(&"x".repeat(255)).is_ok());
+    }
+
+    #[test]
+    fn a_bad_id_in_json_is_an_error_and_not_a_row() {
+        assert!(serde_json::from_str::<PriceId>("\"a#b\"").is_err());
+        assert_eq!(serde_json::from_str::<PriceId>("\"gold\"").unwrap().as_str(), "gold");
+    }
+}
