@@ -2,7 +2,7 @@
 
 use crate::key::{KeyKind, Mode};
 use crate::money::Currency;
-use crate::run::Problem;
+use crate::run::{Problem, Stage};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct Connection {
     pub last_sync_at: Option<Timestamp>,
     /// What the last run that read anything has stored.
     pub records_synced: Records,
+    /// Customers that had an account when the last run ended.
+    #[serde(default)]
+    pub customers_matched: u64,
 }
 
 /// What is known of a key without the key.
@@ -84,6 +87,33 @@ pub struct Records {
     pub subscriptions: u64,
     /// Invoices.
     pub invoices: u64,
+}
+
+impl Records {
+    /// Sets what a stage has stored; the last stage stores no objects of Stripe's.
+    pub fn set(&mut self, stage: Stage, records: u64) {
+        match stage {
+            Stage::Products => self.products = records,
+            Stage::Prices => self.prices = records,
+            Stage::Customers => self.customers = records,
+            Stage::Subscriptions => self.subscriptions = records,
+            Stage::Invoices => self.invoices = records,
+            Stage::AccountBilling => {}
+        }
+    }
+
+    /// What a stage has stored.
+    #[must_use]
+    pub fn get(&self, stage: Stage) -> u64 {
+        match stage {
+            Stage::Products => self.products,
+            Stage::Prices => self.prices,
+            Stage::Customers => self.customers,
+            Stage::Subscriptions => self.subscriptions,
+            Stage::Invoices => self.invoices,
+            Stage::AccountBilling => 0,
+        }
+    }
 }
 
 /// Why another key cannot simply take the place of the one that was connected.

@@ -165,6 +165,38 @@ impl Window {
     }
 }
 
+/// A part of the last stage: the accounts that have to be computed again, by the shard of their dirty marks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillingShard {
+    /// The shard of dirty marks.
+    pub shard: u8,
+    /// True once no mark is left.
+    pub done: bool,
+    /// Accounts computed.
+    pub records: u64,
+}
+
+/// How far a part of a run has come: what a worker that takes over goes on from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Checkpoint {
+    /// A window of a list.
+    List(Window),
+    /// A shard of the accounts.
+    Billing(BillingShard),
+}
+
+impl Checkpoint {
+    /// The name of its row, unique in a run.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::List(window) => format!("{:?}#{:05}", window.listing, window.number),
+            Self::Billing(part) => format!("billing#{}", part.shard),
+        }
+    }
+}
+
 /// Where to cut a window: it keeps the newer part, and a new one takes the older.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {

@@ -2,8 +2,8 @@
 
 use crate::ids::{Ids, Kind};
 use crate::model::{
-    Charge, Coupon, CreditNote, Currency, Customer, Discount, Dispute, Idx, Invoice,
-    InvoicePayment, Price, Product, Refund, Subscription, Table, Unix,
+    Charge, Coupon, CreditNote, Currency, Customer, Discount, Dispute, Idx, Invoice, InvoicePayment, Price, Product,
+    Refund, Subscription, Table, Unix,
 };
 use crate::version::Version;
 
@@ -107,52 +107,38 @@ impl Business {
     }
 
     pub fn find_customer(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Customer, id)
-            .filter(|&place| self.customers.get(place).is_some())
+        self.place(Kind::Customer, id).filter(|&place| self.customers.get(place).is_some())
     }
 
     pub fn find_subscription(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Subscription, id)
-            .filter(|&place| self.subscriptions.get(place).is_some())
+        self.place(Kind::Subscription, id).filter(|&place| self.subscriptions.get(place).is_some())
     }
 
     pub fn find_invoice(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Invoice, id)
-            .filter(|&place| self.invoices.get(place).is_some())
+        self.place(Kind::Invoice, id).filter(|&place| self.invoices.get(place).is_some())
     }
 
     pub fn find_price(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Price, id)
-            .filter(|&place| self.prices.get(place).is_some())
+        self.place(Kind::Price, id).filter(|&place| self.prices.get(place).is_some())
     }
 
     pub fn find_product(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Product, id)
-            .filter(|&place| self.products.get(place).is_some())
+        self.place(Kind::Product, id).filter(|&place| self.products.get(place).is_some())
     }
 
     pub fn find_charge(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Charge, id)
-            .filter(|&place| self.charges.get(place).is_some())
+        self.place(Kind::Charge, id).filter(|&place| self.charges.get(place).is_some())
     }
 
     /// Coupons are the one kind whose ids the merchant chooses.
     pub fn find_coupon(&self, id: &str) -> Option<Idx> {
-        self.coupons
-            .iter()
-            .find(|(_, coupon)| coupon.id == id)
-            .map(|(place, _)| place)
+        self.coupons.iter().find(|(_, coupon)| coupon.id == id).map(|(place, _)| place)
     }
 
     /// Subscription and item of an item's id.
     pub fn find_item(&self, id: &str) -> Option<(Idx, usize)> {
         let (subscription, serial) = split(self.ids.decode(Kind::SubscriptionItem, id)?)?;
-        let at = self
-            .subscriptions
-            .get(subscription)?
-            .items
-            .iter()
-            .position(|item| item.serial == serial)?;
+        let at = self.subscriptions.get(subscription)?.items.iter().position(|item| item.serial == serial)?;
         Some((subscription, at))
     }
 
@@ -165,15 +151,7 @@ impl Business {
     pub fn new_discount(&mut self, coupon: Idx, start: Unix, end: Option<Unix>) -> Discount {
         let number = self.next_discount;
         self.next_discount += 1;
-        Discount {
-            number,
-            coupon,
-            start,
-            end,
-            customer: None,
-            subscription: None,
-            item: None,
-        }
+        Discount { number, coupon, start, end, customer: None, subscription: None, item: None }
     }
 }
 

@@ -12,23 +12,14 @@ pub struct Fraction {
 }
 
 impl Fraction {
-    pub const ZERO: Self = Self {
-        numerator: 0,
-        denominator: 1,
-    };
-    pub const ONE: Self = Self {
-        numerator: 1,
-        denominator: 1,
-    };
+    pub const ZERO: Self = Self { numerator: 0, denominator: 1 };
+    pub const ONE: Self = Self { numerator: 1, denominator: 1 };
 
     /// `numerator / denominator`, reduced. The denominator must be positive.
     pub fn new(numerator: i128, denominator: i128) -> Self {
         debug_assert!(denominator > 0, "a fraction's denominator is positive");
         let divisor = greatest_common_divisor(numerator.abs(), denominator).max(1);
-        Self {
-            numerator: numerator / divisor,
-            denominator: denominator / divisor,
-        }
+        Self { numerator: numerator / divisor, denominator: denominator / divisor }
     }
 
     pub fn whole(value: i64) -> Self {
@@ -60,11 +51,7 @@ impl Fraction {
         if whole.is_zero() {
             return Self::ZERO;
         }
-        self * other
-            * Self::new(
-                whole.denominator * whole.numerator.signum(),
-                whole.numerator.abs(),
-            )
+        self * other * Self::new(whole.denominator * whole.numerator.signum(), whole.numerator.abs())
     }
 }
 
@@ -94,10 +81,7 @@ impl Mul for Fraction {
         // Reducing crosswise first keeps the products small.
         let left = Self::new(self.numerator, other.denominator);
         let right = Self::new(other.numerator, self.denominator);
-        Self::new(
-            left.numerator * right.numerator,
-            left.denominator * right.denominator,
-        )
+        Self::new(left.numerator * right.numerator, left.denominator * right.denominator)
     }
 }
 
@@ -132,22 +116,9 @@ mod tests {
 
     #[test]
     fn halves_go_to_the_even_neighbour() {
-        let cases = [
-            (1, 2, 0),
-            (3, 2, 2),
-            (5, 2, 2),
-            (-1, 2, 0),
-            (-3, 2, -2),
-            (7, 3, 2),
-            (8, 3, 3),
-            (-7, 3, -2),
-        ];
+        let cases = [(1, 2, 0), (3, 2, 2), (5, 2, 2), (-1, 2, 0), (-3, 2, -2), (7, 3, 2), (8, 3, 3), (-7, 3, -2)];
         for (numerator, denominator, rounded) in cases {
-            assert_eq!(
-                Fraction::new(numerator, denominator).round_half_even(),
-                rounded,
-                "{numerator}/{denominator}"
-            );
+            assert_eq!(Fraction::new(numerator, denominator).round_half_even(), rounded, "{numerator}/{denominator}");
         }
     }
 
@@ -155,10 +126,7 @@ mod tests {
     fn arithmetic_is_exact() {
         let third = Fraction::new(1, 3);
         assert_eq!(third + third + third, Fraction::ONE);
-        assert_eq!(
-            Fraction::new(365, 84) * Fraction::whole(1000),
-            Fraction::new(91_250, 21)
-        );
+        assert_eq!(Fraction::new(365, 84) * Fraction::whole(1000), Fraction::new(91_250, 21));
         assert_eq!(third - third, Fraction::ZERO);
         assert!(Fraction::new(-1, 3) < Fraction::ZERO);
         assert!(third > Fraction::new(3, 10));
@@ -166,12 +134,8 @@ mod tests {
 
     #[test]
     fn a_share_is_in_proportion_and_of_nothing_is_nothing() {
-        let share =
-            Fraction::whole(40).share_of(Fraction::whole(100), Fraction::whole(30));
+        let share = Fraction::whole(40).share_of(Fraction::whole(100), Fraction::whole(30));
         assert_eq!(share, Fraction::whole(12));
-        assert_eq!(
-            Fraction::whole(40).share_of(Fraction::ZERO, Fraction::whole(30)),
-            Fraction::ZERO
-        );
+        assert_eq!(Fraction::whole(40).share_of(Fraction::ZERO, Fraction::whole(30)), Fraction::ZERO);
     }
 }

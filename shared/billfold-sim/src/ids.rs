@@ -195,10 +195,7 @@ mod tests {
     fn ids_have_the_lengths_of_stripe() {
         let ids = Ids::new(7);
         assert_eq!(ids.encode(Kind::Customer, 5).len(), "cus_NffrFeUfNV2Hib".len());
-        assert_eq!(
-            ids.encode(Kind::Subscription, 5).len(),
-            "sub_1MowQVLkdIwHu7ixeRlqHVzs".len()
-        );
+        assert_eq!(ids.encode(Kind::Subscription, 5).len(), "sub_1MowQVLkdIwHu7ixeRlqHVzs".len());
         assert_eq!(ids.account().len(), "acct_1Nv0FGQ9RKHgCVdK".len());
     }
 

@@ -5,9 +5,8 @@ use crate::business::Business;
 use crate::fraction::Fraction;
 use crate::ids::mix;
 use crate::model::{
-    BillingReason, Charge, Collection, CouponDuration, CouponValue, Discount, Idx, Invoice,
-    InvoicePayment, InvoiceStatus, Item, Line, LineSource, LineTax, PaymentStatus, Period,
-    Subscription, TaxBehavior, Unix,
+    BillingReason, Charge, Collection, CouponDuration, CouponValue, Discount, Idx, Invoice, InvoicePayment,
+    InvoiceStatus, Item, Line, LineSource, LineTax, PaymentStatus, Period, Subscription, TaxBehavior, Unix,
 };
 use crate::pricing;
 
@@ -51,20 +50,11 @@ pub fn draft(business: &Business, wanted: &Draft<'_>) -> Invoice {
 }
 
 /// The discounts that apply to a whole invoice at `at`: the subscription's own, else the customer's.
-pub fn invoice_discounts(
-    business: &Business,
-    subscription: &Subscription,
-    at: Unix,
-) -> Vec<Discount> {
+pub fn invoice_discounts(business: &Business, subscription: &Subscription, at: Unix) -> Vec<Discount> {
     let own = &subscription.discounts;
     if own.is_empty() {
         let customer = &business.customers[subscription.customer];
-        return customer
-            .discount
-            .iter()
-            .filter(|discount| discount.runs_at(at))
-            .cloned()
-            .collect();
+        return customer.discount.iter().filter(|discount| discount.runs_at(at)).cloned().collect();
     }
     own.iter().filter(|discount| discount.runs_at(at)).cloned().collect()
 }
@@ -75,8 +65,7 @@ pub fn total(business: &Business, invoice: &mut Invoice) {
     invoice.tax = 0;
     for line in &mut invoice.lines {
         line.tax = invoice.tax_rate.map(|tax| {
-            let inclusive =
-                business.prices[line.price].tax_behavior == TaxBehavior::Inclusive;
+            let inclusive = business.prices[line.price].tax_behavior == TaxBehavior::Inclusive;
             line_tax(line.discounted(), i128::from(tax.rate), inclusive)
         });
         if let Some(tax) = line.tax {
@@ -94,50 +83,56 @@ pub fn total(business: &Business, invoice: &mut Invoice) {
 pub enum Outcome {
     Draft,
     /// Declined this often; a further attempt may be planned.
-    Declined { attempts: u32, next: Option<Unix> },
+    Declined {
+        attempts: u32,
+        next: Option<Unix>,
+    },
     /// Finalized and waiting for the customer to pay by the due date.
     Awaiting,
     /// Paid after this many declined attempts.
-    Paid { declined: u32 },
+    Paid {
+        declined: u32,
+    },
     /// A part was paid, the rest is open.
-    Partly { paid: i64 },
+    Partly {
+        paid: i64,
+    },
     Void,
-    Uncollectible { attempts: u32 },
+    Uncollectible {
+        attempts: u32,
+    },
 }
 
 /// Applies an outcome to an invoice already in its table. Finalization comes an hour after
-/// creation, except for the first invoice of a subscription.
-pub fn conclude(business: &mut Business, place: Idx, outcome: Outcome) {
+/// creation, except for the first invoice of a subscription; nothing is put after `now`.
+pub fn conclude(business: &mut Business, place: Idx, outcome: Outcome, now: Unix) {
     if outcome == Outcome::Draft {
         return;
     }
-    let finalized = finalize(business, place);
-    let due = business.invoices[place].amount_due;
+    let invoice = &business.invoices[place];
+    let wait = if invoice.reason == BillingReason::Create { 0 } else { 3_600 };
+    let at = (invoice.created + wait).min(now);
+    finalize(business, place, at);
+    open_payment(business, place, at);
+    let later = |retries: u32| (at + i64::from(retries) * RETRY_AFTER + 2).min(now);
     match outcome {
-        Outcome::Draft => {}
-        Outcome::Awaiting => open_payment(business, place, finalized),
+        Outcome::Draft | Outcome::Awaiting => {}
         Outcome::Declined { attempts, next } => {
-            open_payment(business, place, finalized);
-            decline(business, place, attempts, finalized);
+            decline(business, place, attempts, at, now);
             business.invoices[place].next_attempt = next;
         }
         Outcome::Paid { declined } => {
-            open_payment(business, place, finalized);
-            decline(business, place, declined, finalized);
-            pay(business, place, finalized + i64::from(declined) * RETRY_AFTER + 2);
+            decline(business, place, declined, at, now);
+            pay(business, place, later(declined));
         }
         Outcome::Partly { paid } => {
-            open_payment(business, place, finalized);
-            pay_part(business, place, paid.min(due - 1), finalized + 600);
+            let most = business.invoices[place].amount_due - 1;
+            pay_part(business, place, paid.min(most), later(0));
         }
-        Outcome::Void => {
-            open_payment(business, place, finalized);
-            void(business, place, finalized + 3_600);
-        }
+        Outcome::Void => void(business, place, later(0)),
         Outcome::Uncollectible { attempts } => {
-            open_payment(business, place, finalized);
-            decline(business, place, attempts, finalized);
-            mark_uncollectible(business, place, finalized + i64::from(attempts + 1) * RETRY_AFTER);
+            decline(business, place, attempts, at, now);
+            mark_uncollectible(business, place, later(attempts + 1));
         }
     }
 }
@@ -145,24 +140,21 @@ pub fn conclude(business: &mut Business, place: Idx, outcome: Outcome) {
 /// How long after a declined attempt the next one comes.
 pub const RETRY_AFTER: Unix = 3 * crate::calendar::DAY;
 
-/// Numbers and opens an invoice; an invoice over nothing is paid at once. Gives the time.
-pub fn finalize(business: &mut Business, place: Idx) -> Unix {
+/// Numbers and opens an invoice; an invoice over nothing is paid at once.
+pub fn finalize(business: &mut Business, place: Idx, at: Unix) {
     let invoice = &mut business.invoices[place];
     let customer = &mut business.customers[invoice.customer];
     customer.numbered += 1;
     invoice.number = customer.numbered;
-    let wait = if invoice.reason == BillingReason::Create { 0 } else { 3_600 };
-    let finalized = invoice.created + wait;
-    invoice.finalized_at = Some(finalized);
+    invoice.finalized_at = Some(at);
     invoice.status = InvoiceStatus::Open;
     if let Collection::SendInvoice { days } = invoice.collection {
-        invoice.due_date = Some(finalized + i64::from(days) * crate::calendar::DAY);
+        invoice.due_date = Some(at + i64::from(days) * crate::calendar::DAY);
     }
     if invoice.amount_due == 0 {
         invoice.status = InvoiceStatus::Paid;
-        invoice.paid_at = Some(finalized);
+        invoice.paid_at = Some(at);
     }
-    finalized
 }
 
 /// The default payment that Stripe makes when an invoice over an amount is finalized.
@@ -190,15 +182,15 @@ fn add_payment(business: &mut Business, place: Idx, at: Unix, requested: i64) ->
     payment
 }
 
-/// Records declined attempts, the first at `from`.
-pub fn decline(business: &mut Business, place: Idx, attempts: u32, from: Unix) {
+/// Records declined attempts, the first at `from` and none after `now`.
+pub fn decline(business: &mut Business, place: Idx, attempts: u32, from: Unix, now: Unix) {
     let Some(payment) = open_one(business, place) else {
         return;
     };
     for attempt in 0..attempts {
         let reasons = ["card_declined", "insufficient_funds", "expired_card"];
         let pick = mix(u64::from(place)) as usize % reasons.len();
-        let at = from + i64::from(attempt) * RETRY_AFTER + 1;
+        let at = (from + i64::from(attempt) * RETRY_AFTER + 1).min(now);
         charge(business, payment, at, Some(reasons[pick]));
     }
     let invoice = &mut business.invoices[place];
@@ -207,6 +199,9 @@ pub fn decline(business: &mut Business, place: Idx, attempts: u32, from: Unix) {
 
 /// Pays what is left, by the invoice's open payment.
 pub fn pay(business: &mut Business, place: Idx, at: Unix) {
+    if business.invoices[place].status == InvoiceStatus::Paid {
+        return;
+    }
     if let Some(payment) = open_one(business, place) {
         business.payments[payment].requested = business.invoices[place].amount_remaining();
         settle(business, payment, at);
@@ -237,6 +232,9 @@ pub fn pay_part(business: &mut Business, place: Idx, amount: i64, at: Unix) {
 }
 
 pub fn void(business: &mut Business, place: Idx, at: Unix) {
+    if business.invoices[place].status == InvoiceStatus::Paid {
+        return;
+    }
     cancel_payment(business, place, at);
     let invoice = &mut business.invoices[place];
     invoice.status = InvoiceStatus::Void;
@@ -246,6 +244,9 @@ pub fn void(business: &mut Business, place: Idx, at: Unix) {
 
 pub fn mark_uncollectible(business: &mut Business, place: Idx, at: Unix) {
     let invoice = &mut business.invoices[place];
+    if invoice.status == InvoiceStatus::Paid {
+        return;
+    }
     invoice.status = InvoiceStatus::Uncollectible;
     invoice.uncollectible_at = Some(at);
     invoice.next_attempt = None;
@@ -291,29 +292,14 @@ fn charge(business: &mut Business, payment: Idx, at: Unix, failure: Option<&'sta
     business.payments[payment].charges.push(charge);
 }
 
-fn item_line(
-    business: &Business,
-    subscription: &Subscription,
-    item: &Item,
-    period: Period,
-    at: Unix,
-) -> Line {
+fn item_line(business: &Business, subscription: &Subscription, item: &Item, period: Period, at: Unix) -> Line {
     let price = &business.prices[item.price];
-    let in_trial = subscription.trial.is_some_and(|trial| trial.holds(at))
-        || item.trial.is_some_and(|trial| trial.holds(at));
-    let quantity = item
-        .quantity
-        .unwrap_or_else(|| usage(item.serial, at));
-    let amount = if in_trial {
-        0
-    } else {
-        pricing::amount(price, quantity).round_half_even()
-    };
+    let in_trial =
+        subscription.trial.is_some_and(|trial| trial.holds(at)) || item.trial.is_some_and(|trial| trial.holds(at));
+    let quantity = item.quantity.unwrap_or_else(|| usage(item.serial, at));
+    let amount = if in_trial { 0 } else { pricing::amount(price, quantity).round_half_even() };
     Line {
-        source: LineSource::SubscriptionItem {
-            serial: item.serial,
-            proration: false,
-        },
+        source: LineSource::SubscriptionItem { serial: item.serial, proration: false },
         price: item.price,
         quantity,
         amount,
@@ -330,24 +316,12 @@ fn usage(serial: u16, at: Unix) -> u64 {
 
 fn blank(business: &Business, wanted: &Draft<'_>, lines: Vec<Line>) -> Invoice {
     let subscription = &business.subscriptions[wanted.subscription];
-    let period = wanted.due.first().map_or(
-        Period {
-            start: wanted.at,
-            end: wanted.at,
-        },
-        |&(_, period)| period,
-    );
+    let period = wanted.due.first().map_or(Period { start: wanted.at, end: wanted.at }, |&(_, period)| period);
     // An invoice gathers items of the period before the one it bills.
     let before = if wanted.reason == BillingReason::Create {
-        Period {
-            start: wanted.at,
-            end: wanted.at,
-        }
+        Period { start: wanted.at, end: wanted.at }
     } else {
-        Period {
-            start: wanted.at - (period.end - period.start),
-            end: wanted.at,
-        }
+        Period { start: wanted.at - (period.end - period.start), end: wanted.at }
     };
     Invoice {
         customer: subscription.customer,
@@ -397,8 +371,7 @@ fn take_off(business: &Business, discount: &Discount, lines: &mut [Line]) {
             }
         }
         CouponValue::Amounts(_) => {
-            let Some(currency) = lines.first().map(|line| business.prices[line.price].currency)
-            else {
+            let Some(currency) = lines.first().map(|line| business.prices[line.price].currency) else {
                 return;
             };
             let Some(amount) = coupon.amount_off(currency) else {
@@ -410,20 +383,12 @@ fn take_off(business: &Business, discount: &Discount, lines: &mut [Line]) {
     }
 }
 
-fn spread(
-    lines: &mut [Line],
-    applies: &dyn Fn(&Line) -> bool,
-    number: u64,
-    amount: i64,
-    whole: i64,
-) {
+fn spread(lines: &mut [Line], applies: &dyn Fn(&Line) -> bool, number: u64, amount: i64, whole: i64) {
     let (mut given, mut seen) = (0, 0);
     for line in lines.iter_mut().filter(|line| applies(line)) {
         seen += line.discounted();
         // Cumulative rounding: the parts always add up to the amount.
-        let upto = Fraction::whole(seen)
-            .share_of(Fraction::whole(whole), Fraction::whole(amount))
-            .round_half_even();
+        let upto = Fraction::whole(seen).share_of(Fraction::whole(whole), Fraction::whole(amount)).round_half_even();
         line.discounts.push((number, upto - given));
         given = upto;
     }
@@ -432,11 +397,7 @@ fn spread(
 fn line_tax(amount: i64, rate: i128, inclusive: bool) -> LineTax {
     let whole = if inclusive { 10_000 + rate } else { 10_000 };
     let tax = (Fraction::whole(amount) * Fraction::new(rate, whole)).round_half_even();
-    LineTax {
-        amount: tax,
-        taxable: if inclusive { amount - tax } else { amount },
-        inclusive,
-    }
+    LineTax { amount: tax, taxable: if inclusive { amount - tax } else { amount }, inclusive }
 }
 
 /// Whether a coupon is used up by the first invoice after it is put on.

@@ -40,8 +40,7 @@ fn graduated(tiers: &[Tier], quantity: u64) -> Fraction {
 }
 
 fn tier_cost(tier: &Tier, count: u64) -> Fraction {
-    tier.unit.map_or(Fraction::ZERO, Decimal::fraction) * units(count)
-        + Fraction::whole(tier.flat.unwrap_or(0))
+    tier.unit.map_or(Fraction::ZERO, Decimal::fraction) * units(count) + Fraction::whole(tier.flat.unwrap_or(0))
 }
 
 fn units(count: u64) -> Fraction {
@@ -53,8 +52,7 @@ pub(crate) mod tests {
     use super::amount;
     use crate::fraction::Fraction;
     use crate::model::{
-        Currency, Decimal, Interval, Price, Recurring, Scheme, TaxBehavior, Tier, TiersMode,
-        Transform,
+        Currency, Decimal, Interval, Price, Recurring, Scheme, TaxBehavior, Tier, TiersMode, Transform,
     };
 
     pub(crate) fn price(scheme: Scheme) -> Price {
@@ -76,11 +74,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn tier(up_to: Option<u64>, unit: i64, flat: Option<i64>) -> Tier {
-        Tier {
-            up_to,
-            unit: Some(Decimal::whole(unit)),
-            flat,
-        }
+        Tier { up_to, unit: Some(Decimal::whole(unit)), flat }
     }
 
     fn check(price: &Price, expected: &[(u64, Fraction)]) {

@@ -1,1 +1,35 @@
-//! placeholder
+//! The billing state in DynamoDB: keys, items and conditional writes.
+//!
+//! The only crate that says DynamoDB. It has no trait and one implementation, which speaks through the AWS SDK; with the
+//! feature `embedded` the SDK's requests are answered by a DynamoDB engine inside the process. It never decides: which
+//! version of an object wins, and what a number is, comes from `billfold-core`.
+
+mod accounts;
+mod client;
+mod connection;
+mod dirty;
+mod erase;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+mod error;
+mod facts;
+mod item;
+mod key;
+mod local;
+mod runs;
+mod table;
+
+pub use accounts::{
+    AccountRow, AccountRows, AccountSource, Direction, ListQuery, ListRow, Matched, PAYMENT_STATUSES, Place, SortBy,
+    Versioned,
+};
+pub use client::{Store, Write};
+pub use connection::{Lease, LeaseHeld, Started};
+pub use dirty::{Mark, Subject};
+pub use erase::Erase;
+pub use error::StoreError;
+pub use facts::{CustomerRows, FactRow, StoredFact};
+pub use key::SHARDS;
+pub use local::{LocalRow, LocalRows};
+pub use runs::{Fence, Saved};
+pub use table::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME};

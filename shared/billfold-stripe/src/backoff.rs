@@ -20,12 +20,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self {
-            tries: 6,
-            refusals: 60,
-            first_wait: Duration::from_millis(500),
-            longest_wait: Duration::from_secs(8),
-        }
+        Self { tries: 6, refusals: 60, first_wait: Duration::from_millis(500), longest_wait: Duration::from_secs(8) }
     }
 }
 

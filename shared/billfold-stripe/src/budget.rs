@@ -63,8 +63,15 @@ impl Limits {
     /// The pace a configured limit gives. What cannot be a pace gives the slowest one instead.
     fn pace(self, limit_per_s: f64) -> f64 {
         const SLOWEST_PER_S: f64 = 0.1;
-        let pace = limit_per_s * self.share.min(1.0);
+        let share = if self.share > 0.0 { self.share.min(1.0) } else { 0.0 };
+        let pace = limit_per_s * share;
         if pace.is_finite() { pace.max(SLOWEST_PER_S) } else { SLOWEST_PER_S }
+    }
+}
+
+impl Turn {
+    pub(crate) const fn route(&self) -> Route {
+        self.route
     }
 }
 
@@ -74,10 +81,7 @@ impl Budget {
         let now = Instant::now();
         let lane = || Bucket::new(limits.pace(limits.endpoint_per_s), now);
         Self {
-            queues: Queues {
-                total: Queue::default(),
-                lanes: std::array::from_fn(|_| Queue::default()),
-            },
+            queues: Queues { total: Queue::default(), lanes: std::array::from_fn(|_| Queue::default()) },
             buckets: Mutex::new(Buckets {
                 total: Bucket::new(limits.pace(limits.total_per_s), now),
                 lanes: std::array::from_fn(|_| lane()),
@@ -115,12 +119,10 @@ impl Budget {
         let chance = self.jitter.unit();
         let mut buckets = self.buckets();
         let bucket = match reason {
-            RateLimitReason::EndpointRate | RateLimitReason::EndpointConcurrency => {
-                buckets.lane_mut(turn.route)
+            RateLimitReason::EndpointRate | RateLimitReason::EndpointConcurrency => buckets.lane_mut(turn.route),
+            RateLimitReason::GlobalRate | RateLimitReason::GlobalConcurrency | RateLimitReason::Unstated => {
+                &mut buckets.total
             }
-            RateLimitReason::GlobalRate
-            | RateLimitReason::GlobalConcurrency
-            | RateLimitReason::Unstated => &mut buckets.total,
             // One object is busy; other objects are not the slower for it.
             RateLimitReason::ResourceSpecific => return,
         };
@@ -131,10 +133,7 @@ impl Budget {
     pub fn pace(&self, route: Route) -> Pace {
         let now = Instant::now();
         let buckets = self.buckets();
-        Pace {
-            total_per_s: buckets.total.per_s(now),
-            endpoint_per_s: buckets.lane(route).per_s(now),
-        }
+        Pace { total_per_s: buckets.total.per_s(now), endpoint_per_s: buckets.lane(route).per_s(now) }
     }
 
     fn take(&self, route: Route) -> Option<Turn> {

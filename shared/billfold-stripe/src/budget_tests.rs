@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::Endpoint;
+use crate::bucket::tests::most_in_a_second;
 
 const SECOND: Duration = Duration::from_secs(1);
 const PRICES: Route = Route::list(Endpoint::Prices);
@@ -32,11 +33,6 @@ async fn hammer(budget: &Arc<Budget>, route: Route, workers: usize, span: Durati
     starts
 }
 
-fn most_in_a_second(starts: &[Instant]) -> usize {
-    let within = |from: Instant| starts.iter().filter(|at| **at >= from && **at < from + SECOND).count();
-    starts.iter().map(|from| within(*from)).max().unwrap_or(0)
-}
-
 #[test]
 fn defaults_leave_a_fifth_to_the_merchant() {
     let rounded = |pace: f64| pace.round() as u32;
@@ -49,9 +45,8 @@ fn defaults_leave_a_fifth_to_the_merchant() {
 #[test]
 fn limits_that_make_no_sense_give_a_slow_pace() {
     for share in [0.0, -1.0, f64::NAN] {
-        let limits = Limits::live().share(share);
-        assert!(limits.pace(100.0) <= 0.1 || share.is_nan(), "{share}");
-        assert!(limits.pace(100.0).is_finite());
+        let pace = Limits::live().share(share).pace(100.0);
+        assert!((pace - 0.1).abs() < 1e-9, "{share} gave {pace}");
     }
     assert!(Limits::live().share(7.0).pace(100.0) <= 100.0);
     assert!(Limits::live().pace(f64::INFINITY).is_finite());
@@ -99,6 +94,31 @@ async fn a_crowded_route_does_not_hold_up_another() {
     budget.acquire(PRODUCTS).await;
     assert!(asked.elapsed() < Duration::from_millis(50), "waited {:?}", asked.elapsed());
     assert!(crowd.await.unwrap().len() <= 60);
+}
+
+/// Whoever asks at the very moment a turn comes up must not overtake those who wait for it.
+#[tokio::test(start_paused = true)]
+async fn those_who_asked_first_go_first() {
+    let budget = budget(100.0, 1.0);
+    budget.acquire(PRICES).await;
+    let opens_at = budget.buckets().lane(PRICES).opens_at(Instant::now());
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let ask = |name: &'static str, at: Instant| {
+        let (budget, served) = (Arc::clone(&budget), Arc::clone(&served));
+        tokio::spawn(async move {
+            sleep_until(at).await;
+            budget.acquire(PRICES).await;
+            served.lock().unwrap().push(name);
+        })
+    };
+    let now = Instant::now();
+    let latecomers = [ask("late", opens_at), ask("late", opens_at + Duration::from_millis(1))];
+    let first = ask("first", now + Duration::from_millis(10));
+    let second = ask("second", now + Duration::from_millis(20));
+    for task in latecomers.into_iter().chain([first, second]) {
+        task.await.unwrap();
+    }
+    assert_eq!(*served.lock().unwrap(), ["first", "second", "late", "late"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -220,10 +220,7 @@ impl Route {
 
 /// The permission an expansion needs beside that of its list, as far as it is known.
 pub(crate) fn expansion_permission(expansion: &str) -> Option<&'static str> {
-    expansion
-        .split('.')
-        .any(|part| matches!(part, "coupon" | "discount" | "discounts"))
-        .then_some(COUPON_READ)
+    expansion.split('.').any(|part| matches!(part, "coupon" | "discount" | "discounts")).then_some(COUPON_READ)
 }
 
 const COUPON_READ: &str = "rak_coupon_read";

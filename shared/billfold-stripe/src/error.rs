@@ -88,6 +88,8 @@ pub enum Trouble {
     Network(#[source] reqwest::Error),
     #[error("the answer was cut short")]
     CutShort,
+    #[error("the answer was larger than any page of Stripe's")]
+    TooLarge,
     #[error("too many requests")]
     TooManyRequests,
     #[error("the time given to the caller ran out")]
@@ -116,14 +118,11 @@ impl StripeError {
             | Self::AccountRefused
             | Self::PermissionMissing { .. } => Disposition::StopNeedsUser,
             Self::RateLimited { .. } => Disposition::Retry { after: Duration::from_secs(30) },
-            Self::Unavailable { trouble: Trouble::OutOfTime, .. } => {
-                Disposition::Retry { after: Duration::ZERO }
-            }
+            Self::Unavailable { trouble: Trouble::OutOfTime, .. } => Disposition::Retry { after: Duration::ZERO },
+            Self::Unavailable { trouble: Trouble::TooLarge, .. } => Disposition::Park,
             Self::Unavailable { .. } => Disposition::Retry { after: Duration::from_secs(15) },
             Self::CursorGone => Disposition::RestartSlice,
-            Self::OtherMode | Self::BadRequest(_) | Self::Unreadable { .. } | Self::Misuse(_) => {
-                Disposition::Park
-            }
+            Self::OtherMode | Self::BadRequest(_) | Self::Unreadable { .. } | Self::Misuse(_) => Disposition::Park,
         }
     }
 
@@ -150,7 +149,9 @@ impl StripeError {
         match self {
             Self::InvalidKey => "Check that the key is correct and has not been revoked, then reconnect".to_owned(),
             Self::ExpiredKey => "Create a new restricted key in Stripe, then reconnect".to_owned(),
-            Self::IpNotAllowed => "Remove the IP restriction from the key, or add Billfold's addresses to it".to_owned(),
+            Self::IpNotAllowed => {
+                "Remove the IP restriction from the key, or add Billfold's addresses to it".to_owned()
+            }
             Self::AccountRefused => "Use a key that belongs to the account itself, then reconnect".to_owned(),
             Self::PermissionMissing { endpoint, .. } => {
                 format!("Grant read access to {} in your restricted key", endpoint.label())
@@ -166,6 +167,13 @@ impl StripeError {
             Self::Unreadable { .. } => "Check that STRIPE_API_BASE leads to Stripe".to_owned(),
             Self::Misuse(_) => "Report the message; Billfold asked for something impossible".to_owned(),
         }
+    }
+}
+
+impl Rejection {
+    /// Stripe knows no object with an id that the request named.
+    pub fn is_resource_missing(&self) -> bool {
+        self.code.as_deref() == Some("resource_missing")
     }
 }
 
@@ -240,6 +248,7 @@ mod tests {
         check(StripeError::RateLimited { reason: RateLimitReason::Unstated }, wait(30), "rate_limited");
         check(unavailable(Trouble::Status(503)), wait(15), "stripe_unavailable");
         check(unavailable(Trouble::OutOfTime), wait(0), "stripe_unavailable");
+        check(unavailable(Trouble::TooLarge), Disposition::Park, "stripe_unavailable");
         check(StripeError::CursorGone, Disposition::RestartSlice, "cursor_gone");
         check(StripeError::BadRequest(Box::new(rejection())), Disposition::Park, "stripe_refused");
         check(StripeError::OtherMode, Disposition::Park, "other_mode");

@@ -74,9 +74,7 @@ pub(crate) fn judge<T>(
 
 /// The account id in one of Stripe's messages.
 pub(crate) fn named_account(message: &str) -> Option<&str> {
-    message
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .find(|word| is_account_id(word))
+    message.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').find(|word| is_account_id(word))
 }
 
 impl Flaw {
@@ -121,11 +119,7 @@ struct Said {
     request_log_url: Option<String>,
 }
 
-fn accept<T>(
-    endpoint: Endpoint,
-    answer: &Answer,
-    read: impl FnOnce(&Bytes) -> Result<T, Flaw>,
-) -> Verdict<T> {
+fn accept<T>(endpoint: Endpoint, answer: &Answer, read: impl FnOnce(&Bytes) -> Result<T, Flaw>) -> Verdict<T> {
     let unreadable = |what| Verdict::Stop(StripeError::Unreadable { endpoint, what });
     match (read(&answer.body), answer.signs.date) {
         (Err(Flaw::CutShort), _) => Verdict::Setback(Trouble::CutShort),
@@ -144,15 +138,14 @@ fn refuse<T>(endpoint: Endpoint, answer: &Answer) -> Verdict<T> {
         (409 | 500.., _) => Verdict::Setback(Trouble::Status(answer.status)),
         (401 | 403, _) => Verdict::Stop(key_refused(endpoint, answer.status, said)),
         (400..500, _) => Verdict::Stop(request_refused(endpoint, answer, said)),
-        _ => Verdict::Stop(NOT_AN_ANSWER(endpoint)),
+        _ => Verdict::Stop(not_an_answer(endpoint)),
     }
 }
 
 /// Redirects and errors in somebody else's words: not Stripe, but something in between.
-const NOT_AN_ANSWER: fn(Endpoint) -> StripeError = |endpoint| StripeError::Unreadable {
-    endpoint,
-    what: "it is not one of Stripe's answers",
-};
+fn not_an_answer(endpoint: Endpoint) -> StripeError {
+    StripeError::Unreadable { endpoint, what: "it is not one of Stripe's answers" }
+}
 
 fn key_refused(endpoint: Endpoint, status: u16, said: Option<Said>) -> StripeError {
     let has_words = said.is_some();
@@ -175,22 +168,22 @@ fn key_refused(endpoint: Endpoint, status: u16, said: Option<Said>) -> StripeErr
     } else if status == 401 {
         StripeError::InvalidKey
     } else {
-        NOT_AN_ANSWER(endpoint)
+        not_an_answer(endpoint)
     }
 }
 
 fn request_refused(endpoint: Endpoint, answer: &Answer, said: Option<Said>) -> StripeError {
-    let Some(said) = said else { return NOT_AN_ANSWER(endpoint) };
+    let Some(said) = said else { return not_an_answer(endpoint) };
     let message = said.message.unwrap_or_default();
-    let is_other_mode = said.code.as_deref() == Some("livemode_mismatch")
-        || message.contains("a similar object exists in");
+    let is_other_mode =
+        said.code.as_deref() == Some("livemode_mismatch") || message.contains("a similar object exists in");
     if is_other_mode {
         return StripeError::OtherMode;
     }
     StripeError::BadRequest(Box::new(Rejection {
         status: answer.status,
-        code: said.code,
-        param: said.param,
+        code: said.code.as_deref().map(redact),
+        param: said.param.as_deref().map(redact),
         message: redact(&message),
         request_log_url: said.request_log_url,
         request_id: answer.signs.request_id.clone(),
@@ -213,9 +206,8 @@ fn named_permission(message: &str) -> Option<&str> {
 }
 
 fn is_account_id(word: &str) -> bool {
-    word.strip_prefix("acct_").is_some_and(|tail| {
-        (6..=64).contains(&tail.len()) && tail.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
+    word.strip_prefix("acct_")
+        .is_some_and(|tail| (6..=64).contains(&tail.len()) && tail.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 fn read_date(text: &str) -> Option<Timestamp> {

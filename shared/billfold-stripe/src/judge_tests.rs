@@ -8,10 +8,8 @@ use crate::Disposition;
 const DATE: (&str, &str) = ("date", "Sat, 21 Nov 2026 08:52:01 GMT");
 
 fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Answer {
-    let headers: HeaderMap = headers
-        .iter()
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-        .collect();
+    let headers: HeaderMap =
+        headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
     Answer { status, signs: Signs::of(&headers), body: Bytes::copy_from_slice(body.as_bytes()) }
 }
 
@@ -75,7 +73,8 @@ fn a_key_that_does_not_work_stops_at_once() {
 #[test]
 fn a_missing_permission_is_named() {
     let check = |status, code, message, permission: &str, account: Option<&str>| {
-        let StripeError::PermissionMissing { permission: found, account: of, endpoint } = stopped(status, code, message)
+        let StripeError::PermissionMissing { permission: found, account: of, endpoint } =
+            stopped(status, code, message)
         else {
             panic!("{message}")
         };
@@ -113,7 +112,8 @@ fn too_many_requests_slow_down_and_are_no_failure() {
 fn passing_trouble_is_tried_again_unless_stripe_says_no() {
     let check = |status, code, wanted: &str| {
         let body = error_body(code, "Something");
-        let verdict = |headers: &[(&'static str, &'static str)]| format!("{:?}", judged(&answer(status, headers, &body)));
+        let verdict =
+            |headers: &[(&'static str, &'static str)]| format!("{:?}", judged(&answer(status, headers, &body)));
         assert_eq!(verdict(&[]), format!("Setback({wanted})"));
         assert_eq!(verdict(&[("stripe-should-retry", "true")]), format!("Setback({wanted})"));
         assert_eq!(verdict(&[("stripe-should-retry", "false")]), format!("GiveUp({wanted})"));

@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn rows_share_the_body_and_keep_their_text() {
-        let body = Bytes::from_static(br#"{"object":"list","url":"/v1/x","has_more":true,"data":[{"id":"a","created":5}, {"id" : "b"}]}"#);
+        let body = Bytes::from_static(
+            br#"{"object":"list","url":"/v1/x","has_more":true,"data":[{"id":"a","created":5}, {"id" : "b"}]}"#,
+        );
         let (rows, cursor) = read_list(&body).unwrap();
         assert_eq!(rows[0].as_bytes(), br#"{"id":"a","created":5}"#);
         assert_eq!(rows[1].as_bytes(), br#"{"id" : "b"}"#);

@@ -37,7 +37,10 @@ pub struct Created {
 pub enum Nested<'a> {
     /// The `url` that came with the list. Only its path and its filters are used.
     Url(&'a str),
-    Of { endpoint: Endpoint, parent: &'a str },
+    Of {
+        endpoint: Endpoint,
+        parent: &'a str,
+    },
 }
 
 impl ListRequest {
@@ -118,6 +121,9 @@ impl ListRequest {
             (None, true) => return Err(StripeError::Misuse("this list needs the id of its parent")),
             (_, false) => "",
         };
+        if !(1..=100).contains(&self.limit) {
+            return Err(StripeError::Misuse("a page holds 1 to 100 rows"));
+        }
         let mut url = base.route(self.endpoint.list_template(), parent);
         let mut query = url.query_pairs_mut();
         query.append_pair("limit", &self.limit.to_string());
@@ -138,9 +144,7 @@ impl ListRequest {
         let request = Self::new(endpoint);
         match endpoint.parent_filter() {
             Some(filter) => Ok(request.filter(filter, parent)),
-            None if endpoint.is_under_parent() => {
-                Ok(Self { parent: Some(parent.to_owned()), ..request })
-            }
+            None if endpoint.is_under_parent() => Ok(Self { parent: Some(parent.to_owned()), ..request }),
             None => Err(StripeError::Misuse("this list is not nested in another object")),
         }
     }
@@ -172,14 +176,9 @@ impl Created {
     }
 
     fn bounds(self) -> impl Iterator<Item = (&'static str, i64)> {
-        [
-            ("created[gt]", self.gt),
-            ("created[gte]", self.gte),
-            ("created[lt]", self.lt),
-            ("created[lte]", self.lte),
-        ]
-        .into_iter()
-        .filter_map(|(name, bound)| Some((name, bound?)))
+        [("created[gt]", self.gt), ("created[gte]", self.gte), ("created[lt]", self.lt), ("created[lte]", self.lte)]
+            .into_iter()
+            .filter_map(|(name, bound)| Some((name, bound?)))
     }
 }
 
@@ -259,6 +258,8 @@ mod tests {
             "",
             "https://evil.example/v1/invoices/in_1/lines",
             "//evil.example/v1/invoices/in_1/lines",
+            "https://api.stripe.com/v1/invoices/in_1/lines",
+            "v1/invoices/in_1/lines",
             "/v1/../v1x/invoices",
             "/v1/unknown",
             "/v1/invoices/in_1",
@@ -277,6 +278,8 @@ mod tests {
             assert!(matches!(request.url(&Base::default()), Err(StripeError::Misuse(_))), "{request:?}");
         };
         misused(ListRequest::new(Endpoint::InvoiceLines));
+        misused(ListRequest::new(Endpoint::Prices).limit(0));
+        misused(ListRequest::new(Endpoint::Prices).limit(101));
         misused(ListRequest { parent: Some("..".to_owned()), ..ListRequest::new(Endpoint::InvoiceLines) });
         misused(ListRequest::new(Endpoint::Prices).after(""));
         misused(ListRequest::new(Endpoint::Prices).after("x".repeat(256)));

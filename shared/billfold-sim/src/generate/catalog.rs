@@ -4,25 +4,15 @@
 use crate::business::Business;
 use crate::calendar::DAY;
 use crate::model::{
-    Coupon, CouponDuration, CouponValue, Currency, Decimal, Idx, Interval, Price, Product,
-    Recurring, Scheme, TaxBehavior, Tier, TiersMode, Transform, Unix,
+    Coupon, CouponDuration, CouponValue, Currency, Decimal, Idx, Interval, Price, Product, Recurring, Scheme,
+    TaxBehavior, Tier, TiersMode, Transform, Unix,
 };
 
 /// How often the plans are billed.
-pub const CYCLES: [(u32, Interval); 4] = [
-    (1, Interval::Month),
-    (1, Interval::Year),
-    (3, Interval::Month),
-    (1, Interval::Week),
-];
+pub const CYCLES: [(u32, Interval); 4] =
+    [(1, Interval::Month), (1, Interval::Year), (3, Interval::Month), (1, Interval::Week)];
 
-pub const CURRENCIES: [Currency; 5] = [
-    Currency::USD,
-    Currency::EUR,
-    Currency::GBP,
-    Currency::JPY,
-    Currency::KWD,
-];
+pub const CURRENCIES: [Currency; 5] = [Currency::USD, Currency::EUR, Currency::GBP, Currency::JPY, Currency::KWD];
 
 /// Where the generator finds what it sells.
 pub struct Catalog {
@@ -64,31 +54,17 @@ struct Shop<'a> {
 
 /// Fills the catalog of a business that opened at `opened`.
 pub fn fill(business: &mut Business, opened: Unix) -> Catalog {
-    let mut shop = Shop {
-        business,
-        opened,
-        step: 0,
-    };
+    let mut shop = Shop { business, opened, step: 0 };
     let plans = shop.plans();
     let addons = shop.addons();
-    let legacy = shop.per_currency("Classic", None, |currency| {
-        (Scheme::PerUnit(money(19, currency)), Some(CYCLES[0]), false)
-    });
-    let setup = shop.per_currency("Onboarding", None, |currency| {
-        (Scheme::PerUnit(money(490, currency)), None, true)
-    });
+    let legacy =
+        shop.per_currency("Classic", None, |currency| (Scheme::PerUnit(money(19, currency)), Some(CYCLES[0]), false));
+    let setup = shop.per_currency("Onboarding", None, |currency| (Scheme::PerUnit(money(490, currency)), None, true));
     let metered = shop.metered();
     shop.retired_product();
     let coupons = shop.coupons();
     shop.default_prices();
-    Catalog {
-        plans,
-        addons,
-        legacy,
-        setup,
-        metered,
-        coupons,
-    }
+    Catalog { plans, addons, legacy, setup, metered, coupons }
 }
 
 /// Major units in a currency's minor ones; a yen is about a cent.
@@ -100,13 +76,7 @@ fn money(major: i64, currency: Currency) -> Decimal {
     })
 }
 
-const PLANS: [(&str, i64); 5] = [
-    ("Starter", 12),
-    ("Team", 48),
-    ("Business", 120),
-    ("Scale", 360),
-    ("Enterprise", 900),
-];
+const PLANS: [(&str, i64); 5] = [("Starter", 12), ("Team", 48), ("Business", 120), ("Scale", 360), ("Enterprise", 900)];
 
 /// The factor from a monthly price to a cycle's, twelfths off for longer ones.
 fn cycle_factor(cycle: usize) -> (i64, i64) {
@@ -155,38 +125,23 @@ impl Shop<'_> {
     }
 
     fn plans(&mut self) -> Vec<Vec<Vec<Idx>>> {
-        let products: Vec<Idx> = PLANS
-            .iter()
-            .map(|(name, _)| self.product(name, Some("seat")))
-            .collect();
+        let products: Vec<Idx> = PLANS.iter().map(|(name, _)| self.product(name, Some("seat"))).collect();
         self.by_cycle(|shop, cycle, currency| {
             let plans = PLANS.iter().zip(&products);
-            plans.map(|(&(name, monthly), &product)| {
-                shop.plan(name, monthly, product, cycle, currency)
-            }).collect()
+            plans.map(|(&(name, monthly), &product)| shop.plan(name, monthly, product, cycle, currency)).collect()
         })
     }
 
-    fn plan(
-        &mut self,
-        name: &str,
-        monthly: i64,
-        product: Idx,
-        cycle: usize,
-        currency: Currency,
-    ) -> Idx {
+    fn plan(&mut self, name: &str, monthly: i64, product: Idx, cycle: usize, currency: Currency) -> Idx {
         let (up, down) = cycle_factor(cycle);
-        let mut price = self.price(
-            product,
-            currency,
-            Scheme::PerUnit(money(monthly * up / down, currency)),
-        );
+        let mut price = self.price(product, currency, Scheme::PerUnit(money(monthly * up / down, currency)));
         let (count, interval) = CYCLES[cycle];
         price.recurring = Some(Recurring::every(count, interval));
         price.nickname = Some(format!("{name} {}", interval.name()));
         price.lookup_key = Some(format!("{}_{cycle}_{currency}", name.to_lowercase()));
-        // The European Team plan is sold with its tax inside.
-        if name == "Team" && matches!(currency, Currency::EUR | Currency::GBP) {
+        // The European Team plan is sold with its tax inside, which comes out even but for weeks.
+        let european = matches!(currency, Currency::EUR | Currency::GBP);
+        if name == "Team" && european && interval != Interval::Week {
             price.tax_behavior = TaxBehavior::Inclusive;
         }
         self.business.prices.push(price)
@@ -194,8 +149,16 @@ impl Shop<'_> {
 
     fn addons(&mut self) -> Vec<Vec<Vec<Idx>>> {
         let names = [
-            "API calls", "Storage", "Messages", "Automation", "Priority support", "Single sign-on",
-            "Audit log", "Sandbox", "Data export", "Custom domain",
+            "API calls",
+            "Storage",
+            "Messages",
+            "Automation",
+            "Priority support",
+            "Single sign-on",
+            "Audit log",
+            "Sandbox",
+            "Data export",
+            "Custom domain",
         ];
         let products: Vec<Idx> = names.iter().map(|name| self.product(name, None)).collect();
         self.by_cycle(|shop, cycle, currency| {
@@ -212,17 +175,9 @@ impl Shop<'_> {
         })
     }
 
-    fn by_cycle(
-        &mut self,
-        mut make: impl FnMut(&mut Self, usize, Currency) -> Vec<Idx>,
-    ) -> Vec<Vec<Vec<Idx>>> {
+    fn by_cycle(&mut self, mut make: impl FnMut(&mut Self, usize, Currency) -> Vec<Idx>) -> Vec<Vec<Vec<Idx>>> {
         (0..CYCLES.len())
-            .map(|cycle| {
-                CURRENCIES
-                    .iter()
-                    .map(|&currency| make(self, cycle, currency))
-                    .collect()
-            })
+            .map(|cycle| CURRENCIES.iter().map(|&currency| make(self, cycle, currency)).collect())
             .collect()
     }
 
@@ -278,14 +233,10 @@ impl Shop<'_> {
     }
 
     fn coupons(&mut self) -> Coupons {
-        let percent = |off| CouponValue::Percent(off * 100);
+        let percent = |off: u32| CouponValue::Percent(off * 100);
         let forever = CouponDuration::Forever;
         let usd = |off| CouponValue::Amounts(vec![(Currency::USD, off)]);
-        let wide = CouponValue::Amounts(vec![
-            (Currency::USD, 500),
-            (Currency::EUR, 450),
-            (Currency::JPY, 700),
-        ]);
+        let wide = CouponValue::Amounts(vec![(Currency::USD, 500), (Currency::EUR, 450), (Currency::JPY, 700)]);
         let team_only = vec![1];
         let all = Vec::new;
         Coupons {
@@ -311,13 +262,7 @@ impl Shop<'_> {
         }
     }
 
-    fn coupon(
-        &mut self,
-        id: &str,
-        value: CouponValue,
-        duration: CouponDuration,
-        applies_to: Vec<Idx>,
-    ) -> Idx {
+    fn coupon(&mut self, id: &str, value: CouponValue, duration: CouponDuration, applies_to: Vec<Idx>) -> Idx {
         self.step += 1;
         self.business.coupons.push(Coupon {
             id: id.to_owned(),
@@ -350,24 +295,9 @@ fn addon_scheme(kind: usize, currency: Currency) -> (Scheme, Option<Transform>) 
             ),
             None,
         ),
-        1 => (
-            Scheme::PerUnit(money(7, currency)),
-            Some(Transform {
-                divide_by: 100,
-                round_up: true,
-            }),
-        ),
+        1 => (Scheme::PerUnit(money(7, currency)), Some(Transform { divide_by: 100, round_up: true })),
         2 => (Scheme::PerUnit(Decimal::scaled(5, 1)), None),
-        3 => (
-            Scheme::Tiered(
-                TiersMode::Volume,
-                vec![tier(Some(10), 5, None), tier(None, 3, Some(4))],
-            ),
-            None,
-        ),
-        other => (
-            Scheme::PerUnit(money(5 * i64::try_from(other).unwrap_or(1), currency)),
-            None,
-        ),
+        3 => (Scheme::Tiered(TiersMode::Volume, vec![tier(Some(10), 5, None), tier(None, 3, Some(4))]), None),
+        other => (Scheme::PerUnit(money(5 * i64::try_from(other).unwrap_or(1), currency)), None),
     }
 }

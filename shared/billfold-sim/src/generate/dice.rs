@@ -3,16 +3,12 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
+/// A source of chance.
 pub struct Dice(ChaCha8Rng);
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
-    }
-
-    /// Dice whose throws follow from another source of chance.
-    pub fn from_rng(rng: &mut impl Rng) -> Self {
-        Self::new(rng.next_u64())
     }
 
     /// A number below `limit`; zero when there is none.

@@ -3,29 +3,40 @@
 use super::dice::Dice;
 
 const FIRST: &[&str] = &[
-    "Ada", "Bruno", "Chiara", "Dmitri", "Elif", "Farah", "Grace", "Hiro", "Ines", "Jonas", "Kofi",
-    "Lena", "Marta", "Noor", "Olga", "Pavel", "Quinn", "Rosa", "Sven", "Tariq", "Uma", "Vera",
-    "Wanda", "Xavier", "Yuki", "Zoe",
+    "Ada", "Bruno", "Chiara", "Dmitri", "Elif", "Farah", "Grace", "Hiro", "Ines", "Jonas", "Kofi", "Lena", "Marta",
+    "Noor", "Olga", "Pavel", "Quinn", "Rosa", "Sven", "Tariq", "Uma", "Vera", "Wanda", "Xavier", "Yuki", "Zoe",
 ];
 const LAST: &[&str] = &[
-    "Abbott", "Baptiste", "Costa", "Dang", "Eriksen", "Fischer", "Gupta", "Hansen", "Ibrahim",
-    "Jansen", "Kowalski", "Larsen", "Mbeki", "Novak", "Okafor", "Petrov", "Rossi", "Sato",
-    "Tanaka", "Umarov", "Vogel", "Weber", "Yilmaz", "Zhang",
+    "Abbott", "Baptiste", "Costa", "Dang", "Eriksen", "Fischer", "Gupta", "Hansen", "Ibrahim", "Jansen", "Kowalski",
+    "Larsen", "Mbeki", "Novak", "Okafor", "Petrov", "Rossi", "Sato", "Tanaka", "Umarov", "Vogel", "Weber", "Yilmaz",
+    "Zhang",
 ];
 const COMPANY_HEAD: &[&str] = &[
-    "Amber", "Birch", "Cobalt", "Delta", "Ember", "Fjord", "Granite", "Harbor", "Indigo", "Juniper",
-    "Kestrel", "Lumen", "Maple", "Nimbus", "Orchid", "Pioneer", "Quartz", "Raven", "Summit",
-    "Tidal", "Umbra", "Vertex", "Willow", "Zephyr",
+    "Amber", "Birch", "Cobalt", "Delta", "Ember", "Fjord", "Granite", "Harbor", "Indigo", "Juniper", "Kestrel",
+    "Lumen", "Maple", "Nimbus", "Orchid", "Pioneer", "Quartz", "Raven", "Summit", "Tidal", "Umbra", "Vertex", "Willow",
+    "Zephyr",
 ];
 const COMPANY_TAIL: &[&str] = &[
-    "Analytics", "Works", "Logistics", "Health", "Media", "Robotics", "Foods", "Capital", "Labs",
-    "Energy", "Studios", "Systems", "Travel", "Retail", "Legal", "Security",
+    "Analytics",
+    "Works",
+    "Logistics",
+    "Health",
+    "Media",
+    "Robotics",
+    "Foods",
+    "Capital",
+    "Labs",
+    "Energy",
+    "Studios",
+    "Systems",
+    "Travel",
+    "Retail",
+    "Legal",
+    "Security",
 ];
 const TLD: &[&str] = &["com", "io", "co", "dev", "ai", "net", "de", "co.uk", "com.au"];
 /// Mail services whose addresses say nothing of a company.
-pub const PERSONAL: &[&str] = &[
-    "gmail.com", "outlook.com", "hotmail.com", "yahoo.com", "icloud.com", "proton.me",
-];
+pub const PERSONAL: &[&str] = &["gmail.com", "outlook.com", "hotmail.com", "yahoo.com", "icloud.com", "proton.me"];
 const AWKWARD: &[&str] = &[
     "O'Hara & \"Sons\", Ltd.",
     "<script>alert(1)</script>",
@@ -65,10 +76,7 @@ pub struct Person {
 
 pub fn person(dice: &mut Dice) -> Person {
     let (first, last) = (*dice.pick(FIRST), *dice.pick(LAST));
-    Person {
-        name: format!("{first} {last}"),
-        mailbox: format!("{}.{}", first.to_lowercase(), last.to_lowercase()),
-    }
+    Person { name: format!("{first} {last}"), mailbox: format!("{}.{}", first.to_lowercase(), last.to_lowercase()) }
 }
 
 pub fn awkward(dice: &mut Dice) -> String {

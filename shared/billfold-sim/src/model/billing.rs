@@ -240,15 +240,9 @@ impl InvoiceStatus {
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        [
-            Self::Draft,
-            Self::Open,
-            Self::Paid,
-            Self::Uncollectible,
-            Self::Void,
-        ]
-        .into_iter()
-        .find(|status| status.name() == name)
+        [Self::Draft, Self::Open, Self::Paid, Self::Uncollectible, Self::Void]
+            .into_iter()
+            .find(|status| status.name() == name)
     }
 }
 

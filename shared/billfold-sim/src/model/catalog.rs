@@ -47,12 +47,7 @@ pub struct Recurring {
 
 impl Recurring {
     pub fn every(count: u32, interval: Interval) -> Self {
-        Self {
-            interval,
-            count,
-            metered: false,
-            trial_days: None,
-        }
+        Self { interval, count, metered: false, trial_days: None }
     }
 
     /// Days in one interval, near enough to tell the shorter of two intervals.
@@ -159,10 +154,9 @@ impl Coupon {
     pub fn amount_off(&self, currency: Currency) -> Option<i64> {
         match &self.value {
             CouponValue::Percent(_) => None,
-            CouponValue::Amounts(amounts) => amounts
-                .iter()
-                .find(|(own, _)| *own == currency)
-                .map(|&(_, amount)| amount),
+            CouponValue::Amounts(amounts) => {
+                amounts.iter().find(|(own, _)| *own == currency).map(|&(_, amount)| amount)
+            }
         }
     }
 

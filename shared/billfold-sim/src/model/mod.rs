@@ -8,18 +8,15 @@ mod payment;
 mod table;
 
 pub use billing::{
-    BillingReason, CancelReason, Cancellation, Collection, Customer, Discount, Invoice,
-    InvoiceStatus, Item, Line, LineSource, LineTax, PauseBehavior, PauseCollection, Period, Subscription,
-    SubscriptionStatus, Tax,
+    BillingReason, CancelReason, Cancellation, Collection, Customer, Discount, Invoice, InvoiceStatus, Item, Line,
+    LineSource, LineTax, PauseBehavior, PauseCollection, Period, Subscription, SubscriptionStatus, Tax,
 };
 pub use catalog::{
-    Coupon, CouponDuration, CouponValue, Interval, Metadata, Price, Product, Recurring, Scheme,
-    TaxBehavior, Tier, TiersMode, Transform,
+    Coupon, CouponDuration, CouponValue, Interval, Metadata, Price, Product, Recurring, Scheme, TaxBehavior, Tier,
+    TiersMode, Transform,
 };
 pub use money::{Currency, Decimal};
-pub use payment::{
-    Charge, CreditNote, Dispute, DisputeStatus, InvoicePayment, PaymentStatus, Refund, RefundStatus,
-};
+pub use payment::{Charge, CreditNote, Dispute, DisputeStatus, InvoicePayment, PaymentStatus, Refund, RefundStatus};
 pub use table::{Row, Table};
 
 /// Seconds since 1970, as Stripe counts time.

@@ -17,10 +17,7 @@ impl Currency {
 
     pub fn parse(code: &str) -> Option<Self> {
         let bytes: [u8; 3] = code.as_bytes().try_into().ok()?;
-        bytes
-            .iter()
-            .all(u8::is_ascii_lowercase)
-            .then_some(Self(bytes))
+        bytes.iter().all(u8::is_ascii_lowercase).then_some(Self(bytes))
     }
 
     pub fn code(&self) -> &str {
@@ -68,9 +65,7 @@ impl Decimal {
 
     /// The amount where it is a whole number: Stripe's `unit_amount`, else null.
     pub fn as_whole(self) -> Option<i64> {
-        (self.0 % PICO == 0)
-            .then(|| i64::try_from(self.0 / PICO).ok())
-            .flatten()
+        (self.0 % PICO == 0).then(|| i64::try_from(self.0 / PICO).ok()).flatten()
     }
 
     pub fn fraction(self) -> Fraction {

@@ -26,11 +26,7 @@ pub struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self {
-            rows: Vec::new(),
-            order: Vec::new(),
-            loading: false,
-        }
+        Self { rows: Vec::new(), order: Vec::new(), loading: false }
     }
 }
 
@@ -55,8 +51,7 @@ impl<T: Row> Table<T> {
         self.loading = false;
         self.order = (0..Idx::try_from(self.rows.len()).unwrap_or(Idx::MAX)).collect();
         let rows = &self.rows;
-        self.order
-            .sort_unstable_by_key(|&place| (rows[place as usize].created(), place));
+        self.order.sort_unstable_by_key(|&place| (rows[place as usize].created(), place));
     }
 
     pub fn get(&self, place: Idx) -> Option<&T> {
@@ -84,14 +79,12 @@ impl<T: Row> Table<T> {
     /// How many rows come before this one in [`Table::order`].
     pub fn position(&self, place: Idx) -> usize {
         let key = (self[place].created(), place);
-        self.order
-            .partition_point(|&other| (self[other].created(), other) < key)
+        self.order.partition_point(|&other| (self[other].created(), other) < key)
     }
 
     /// How many rows were created before `time`.
     pub fn created_before(&self, time: Unix) -> usize {
-        self.order
-            .partition_point(|&other| self[other].created() < time)
+        self.order.partition_point(|&other| self[other].created() < time)
     }
 }
 

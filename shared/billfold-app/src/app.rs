@@ -1,0 +1,138 @@
+//! What every use case stands on: the store, the ports, the way to Stripe.
+
+use crate::clock::{Clock, random_u64};
+use crate::queue::Queue;
+use crate::refusal::Refusal;
+use crate::vault::{Secret, Vault};
+use billfold_core::id::WorkspaceId;
+use billfold_core::key::Mode;
+use billfold_store::Store;
+use billfold_stripe::{Base, Budget, Client, Limits, Transport, TransportError};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The billing state.
+    pub store: Store,
+    /// Where messages go.
+    pub queue: Arc<dyn Queue>,
+    /// Where keys live.
+    pub vault: Arc<dyn Vault>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The rest.
+    pub config: Config,
+}
+
+/// What differs between deployments.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where Stripe is.
+    pub stripe: Base,
+    /// How fast it may be asked.
+    pub limits: LimitsConfig,
+    /// Where Billfold is, for the webhook URL: scheme and host, no path.
+    pub public_url: String,
+}
+
+/// How fast Stripe may be asked; what is not said is Stripe's own limit for the key's mode, and four fifths of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LimitsConfig {
+    /// The part of the limits that Billfold takes, from 0 to 1.
+    pub share: Option<f64>,
+    /// Requests a second in all.
+    pub total_per_s: Option<f64>,
+    /// Requests a second to one endpoint.
+    pub endpoint_per_s: Option<f64>,
+}
+
+impl LimitsConfig {
+    fn limits(self, mode: Mode) -> Limits {
+        let standard = match mode {
+            Mode::Live => Limits::live(),
+            Mode::Test => Limits::test(),
+        };
+        Limits {
+            total_per_s: self.total_per_s.unwrap_or(standard.total_per_s),
+            endpoint_per_s: self.endpoint_per_s.unwrap_or(standard.endpoint_per_s),
+            share: self.share.unwrap_or(standard.share),
+        }
+    }
+}
+
+/// The use cases, over one set of parts. Cloning is cheap.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    transport: Transport,
+    /// One rate budget for each Stripe account in this process.
+    budgets: Mutex<HashMap<(WorkspaceId, Mode), Arc<Budget>>>,
+}
+
+/// The app could not be put together.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection pool to Stripe could not be made")]
+pub struct AppError(#[from] TransportError);
+
+impl App {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// [`AppError`] if TLS cannot be set up.
+    pub fn new(parts: Parts) -> Result<Self, AppError> {
+        let transport = Transport::new(parts.config.stripe.clone())?;
+        Ok(Self(Arc::new(Inner { parts, transport, budgets: Mutex::default() })))
+    }
+
+    /// The billing state.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    pub(crate) fn queue(&self) -> &dyn Queue {
+        self.0.parts.queue.as_ref()
+    }
+
+    pub(crate) fn vault(&self) -> &dyn Vault {
+        self.0.parts.vault.as_ref()
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.parts.config
+    }
+
+    /// Now, by the app's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.parts.clock.now()
+    }
+
+    fn budget(&self, ws: &WorkspaceId, mode: Mode) -> Result<Arc<Budget>, Refusal> {
+        let seed = random_u64()?;
+        let mut budgets = self.0.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Arc::new(Budget::new(self.config().limits.limits(mode), seed));
+        Ok(Arc::clone(budgets.entry((ws.clone(), mode)).or_insert_with(fresh)))
+    }
+
+    /// A way to Stripe with a key.
+    pub(crate) fn stripe(&self, ws: &WorkspaceId, mode: Mode, key: &SecretString) -> Result<Client, Refusal> {
+        let budget = self.budget(ws, mode)?;
+        Client::new(self.0.transport.clone(), key, budget, random_u64()?).map_err(Refusal::internal)
+    }
+
+    /// A way to Stripe with the key that is connected; `None` if there is none.
+    pub(crate) async fn connected_stripe(&self, ws: &WorkspaceId) -> Result<Option<Client>, Refusal> {
+        let connection = self.store().connection(ws).await?;
+        let Some(known) = connection.active_key() else { return Ok(None) };
+        match self.vault().get(ws, Secret::ApiKey).await? {
+            Some(key) => Ok(Some(self.stripe(ws, known.mode, &key)?)),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The card of the connection, as the API shows it.
+
+use crate::app::App;
+use crate::permissions::prefilled_key_url;
+use crate::refusal::Refusal;
+use crate::vault::Secret;
+use billfold_core::connection::{Connection, Permission, Records};
+use billfold_core::id::WorkspaceId;
+use billfold_core::key::{KeyKind, Mode};
+use billfold_core::run::Problem;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CardStatus {
+    /// All is well.
+    Connected,
+    /// A sync is running.
+    Syncing,
+    /// Somebody has to do something; `error` says what.
+    Error,
+    /// There is no key.
+    Disconnected,
+}
+
+/// The card.
+#[derive(Debug, Clone, Serialize)]
+pub struct Card {
+    /// Where the connection stands.
+    pub status: CardStatus,
+    /// Live or test.
+    pub mode: Option<Mode>,
+    /// What may be shown of the key.
+    pub account_label: Option<String>,
+    /// `acct_…`.
+    pub stripe_account_id: Option<String>,
+    /// The Stripe account's name.
+    pub stripe_account_name: Option<String>,
+    /// Restricted or secret.
+    pub key_kind: Option<KeyKind>,
+    /// What the key may read.
+    pub permissions: Vec<Permission>,
+    /// The webhook endpoint.
+    pub webhook: WebhookCard,
+    /// How many objects are stored.
+    pub records_synced: Records,
+    /// Customers that have an account.
+    pub customers_matched: u64,
+    /// End of the last sync that succeeded.
+    pub last_sync_at: Option<Timestamp>,
+    /// The running sync, or the last one.
+    pub sync: Option<crate::http::RunView>,
+    /// What somebody has to do.
+    pub error: Option<Problem>,
+    /// The form that makes a fitting key.
+    pub prefilled_key_url: String,
+}
+
+/// The webhook endpoint on the card.
+#[derive(Debug, Clone, Serialize)]
+pub struct WebhookCard {
+    /// Where Stripe is to deliver.
+    pub url: Option<String>,
+    /// `not_configured` until there is a signing secret, then `waiting`.
+    pub status: &'static str,
+    /// When the last event came.
+    pub last_event_at: Option<Timestamp>,
+    /// True if Billfold made the endpoint in Stripe.
+    pub managed: bool,
+}
+
+impl App {
+    /// The card.
+    ///
+    /// # Errors
+    /// [`Refusal`] of the store or the vault.
+    pub async fn card(&self, ws: &WorkspaceId) -> Result<Card, Refusal> {
+        let connection = self.store().connection(ws).await?;
+        let last = self.sync_runs(ws, None, 1).await?.into_iter().next();
+        let running = last.as_ref().is_some_and(billfold_core::run::Run::is_running);
+        let mut records = connection.records_synced;
+        if let Some(run) = last.as_ref().filter(|run| run.is_running()) {
+            for stage in &run.stages {
+                records.set(stage.name, stage.records.max(records.get(stage.name)));
+            }
+        }
+        let key = connection.key.as_ref();
+        Ok(Card {
+            status: status(&connection, running),
+            mode: key.map(|key| key.mode),
+            account_label: connection.active_key().map(|key| key.label.clone()),
+            stripe_account_id: key.and_then(|key| key.account_id.clone()),
+            stripe_account_name: key.and_then(|key| key.account_name.clone()),
+            key_kind: connection.active_key().map(|key| key.kind),
+            permissions: connection.permissions.clone(),
+            webhook: self.webhook_card(ws).await?,
+            records_synced: records,
+            customers_matched: connection.customers_matched,
+            last_sync_at: connection.last_sync_at,
+            sync: last.map(Into::into),
+            error: connection.error.clone(),
+            prefilled_key_url: prefilled_key_url(key.is_some_and(|key| key.mode == Mode::Test)),
+        })
+    }
+
+    async fn webhook_card(&self, ws: &WorkspaceId) -> Result<WebhookCard, Refusal> {
+        let configured = self.vault().get(ws, Secret::SigningSecrets).await?.is_some();
+        let status = if configured { "waiting" } else { "not_configured" };
+        Ok(WebhookCard { url: None, status, last_event_at: None, managed: false })
+    }
+}
+
+fn status(connection: &Connection, running: bool) -> CardStatus {
+    match connection.active_key() {
+        None => CardStatus::Disconnected,
+        Some(_) if running => CardStatus::Syncing,
+        Some(_) if connection.error.is_some() => CardStatus::Error,
+        Some(_) => CardStatus::Connected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use billfold_core::connection::ConnectedKey;
+
+    #[test]
+    fn a_running_sync_shows_before_an_old_error_and_no_key_before_everything() {
+        let key = ConnectedKey {
+            label: "rk_test_…abcd".into(),
+            kind: KeyKind::Restricted,
+            mode: Mode::Test,
+            account_id: None,
+            account_name: None,
+            default_currency: None,
+            connected_at: Timestamp::UNIX_EPOCH,
+        };
+        let problem = Problem { code: "c".into(), message: "m".into(), fix: "f".into() };
+        let well = Connection { key: Some(key), ..Connection::default() };
+        let broken = Connection { error: Some(problem), ..well.clone() };
+        let gone = Connection { disconnected: true, ..broken.clone() };
+        assert_eq!(status(&well, false), CardStatus::Connected);
+        assert_eq!(status(&broken, false), CardStatus::Error);
+        assert_eq!(status(&broken, true), CardStatus::Syncing);
+        assert_eq!(status(&gone, false), CardStatus::Disconnected);
+        assert_eq!(status(&Connection::default(), true), CardStatus::Disconnected);
+    }
+}

@@ -1,0 +1,70 @@
+//! Who is there: every account and every customer of a workspace, found through the lists of the store.
+
+use crate::app::App;
+use crate::clock::random_u64;
+use crate::refusal::Refusal;
+use billfold_core::id::{CustomerId, WorkspaceId};
+use billfold_store::{Direction, ListQuery, SortBy, Subject};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+/// Rows of a list that are read at once.
+const PAGE: usize = 1000;
+/// Accounts that are read at once.
+const READS_AT_ONCE: usize = 16;
+
+impl App {
+    /// A stamp for dirty marks: never the same twice.
+    pub(crate) fn stamp(&self) -> Result<i64, Refusal> {
+        Ok(i64::try_from(random_u64()? >> 1).unwrap_or(i64::MAX))
+    }
+
+    /// Every account, and every customer that no account takes.
+    pub(crate) async fn every_subject(&self, ws: &WorkspaceId) -> Result<Vec<Subject>, Refusal> {
+        let mut subjects = Vec::new();
+        let mut query = ListQuery {
+            sort: SortBy::Name,
+            direction: Direction::Ascending,
+            payment_status: None,
+            search: None,
+            after: None,
+            limit: PAGE,
+        };
+        loop {
+            let (rows, next) = self.store().list_accounts(ws, &query).await?;
+            subjects.extend(rows.into_iter().map(|row| Subject::Account(row.id)));
+            query.after = next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        let mut after: Option<String> = None;
+        loop {
+            let (rows, next) = self.store().unmatched_customers(ws, after.as_deref(), PAGE).await?;
+            subjects.extend(rows.into_iter().map(|row| Subject::Customer(row.customer)));
+            after = next;
+            if after.is_none() {
+                return Ok(subjects);
+            }
+        }
+    }
+
+    /// Every customer that some account has, or none takes.
+    pub(crate) async fn every_customer(&self, ws: &WorkspaceId) -> Result<Vec<CustomerId>, Refusal> {
+        let customers_of = |subject| async move {
+            match subject {
+                Subject::Customer(customer) => Ok::<_, Refusal>(vec![customer]),
+                Subject::Account(account) => Ok(self.store().account_rows(ws, &account).await?.customers),
+            }
+        };
+        let subjects = self.every_subject(ws).await?;
+        let found: Vec<Vec<CustomerId>> =
+            stream::iter(subjects.into_iter().map(customers_of)).buffer_unordered(READS_AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Marks every account and every unmatched customer.
+    pub(crate) async fn mark_everything(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
+        let subjects = self.every_subject(ws).await?;
+        Ok(self.store().mark_all(ws, &subjects, self.stamp()?).await?)
+    }
+}

@@ -1,0 +1,45 @@
+//! Erasing: the secrets at once, the data by a worker, which can be stopped and goes on.
+
+use crate::app::App;
+use crate::queue::{Handled, Message};
+use crate::refusal::Refusal;
+use crate::vault::Secret;
+use billfold_core::connection::Connection;
+use billfold_core::id::WorkspaceId;
+use billfold_store::Erase;
+use std::time::Duration;
+
+impl App {
+    /// Erases everything that Billfold holds for a workspace: the key at once, the rest soon.
+    ///
+    /// # Errors
+    /// [`Refusal`] of the vault, the store or the queue.
+    pub async fn erase_workspace(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
+        self.disconnect(ws).await?;
+        Ok(self.queue().send(Message::Erase { workspace: ws.clone() }, Duration::ZERO).await?)
+    }
+
+    /// Erases what was read with another key, before a new one is kept.
+    pub(crate) async fn erase_synced(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
+        self.disconnect(ws).await?;
+        let erased = self.store().erase(ws, Erase::Synced).await?;
+        let forget = |connection: &mut Connection| *connection = Connection::default();
+        self.store().change_connection(ws, forget).await?;
+        self.mark_everything(ws).await?;
+        tracing::info!(workspace = %ws, erased, "what was synced was erased");
+        Ok(())
+    }
+}
+
+/// Erases a workspace, unless somebody has connected a key since it was asked for.
+pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal> {
+    if app.store().connection(ws).await?.active_key().is_some() {
+        tracing::warn!(workspace = %ws, "a workspace that was connected again is not erased");
+        return Ok(Handled::Done);
+    }
+    app.vault().forget(ws, Secret::ApiKey).await?;
+    app.vault().forget(ws, Secret::SigningSecrets).await?;
+    let erased = app.store().erase(ws, Erase::Everything).await?;
+    tracing::info!(workspace = %ws, erased, "a workspace was erased");
+    Ok(Handled::Done)
+}

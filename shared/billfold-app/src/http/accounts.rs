@@ -1,0 +1,179 @@
+//! Accounts and customers.
+
+use super::page::{List, PageQuery, open, seal};
+use super::who::{Admin, Body, Member};
+use super::{Api, Problem};
+use crate::accounts::{AccountPatch, AccountView, GivenAccount};
+use crate::refusal::Refusal;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use billfold_core::id::{AccountId, CustomerId};
+use billfold_store::{Direction, ListQuery, ListRow, Matched, PAYMENT_STATUSES, SortBy};
+use serde::Deserialize;
+
+/// Longest text that is searched for, in bytes.
+const SEARCH_BYTES_MAX: usize = 200;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct AccountsQuery {
+    sort: Option<String>,
+    payment_status: Option<String>,
+    q: Option<String>,
+    #[serde(flatten)]
+    page: PageQuery,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CustomersQuery {
+    matched: Option<String>,
+    #[serde(flatten)]
+    page: PageQuery,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct MatchBody {
+    account_id: AccountId,
+}
+
+fn sort(text: Option<&str>) -> Result<(SortBy, Direction), Problem> {
+    let text = text.unwrap_or("-mrr");
+    let (name, direction) = match text.strip_prefix('-') {
+        Some(name) => (name, Direction::Descending),
+        None => (text, Direction::Ascending),
+    };
+    let by = match name {
+        "mrr" => SortBy::Mrr,
+        "arr" => SortBy::Arr,
+        "name" => SortBy::Name,
+        "payment_status" => SortBy::PaymentStatus,
+        _ => {
+            let message = "sort must be one of mrr, -mrr, arr, -arr, name, -name, payment_status, -payment_status";
+            return Err(Problem::field("sort", "sort_invalid", message));
+        }
+    };
+    Ok((by, direction))
+}
+
+fn payment_status(text: Option<&str>) -> Result<Option<&'static str>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let known = PAYMENT_STATUSES.into_iter().find(|status| *status == text);
+    let message = "payment_status must be one of paid, overdue, failed, none";
+    known.map(Some).ok_or_else(|| Problem::field("payment_status", "payment_status_invalid", message))
+}
+
+fn search(text: Option<&str>) -> Result<Option<String>, Problem> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    if text.is_some_and(|text| text.len() > SEARCH_BYTES_MAX) {
+        return Err(Problem::field("q", "search_too_long", format!("q has at most {SEARCH_BYTES_MAX} bytes")));
+    }
+    Ok(text.map(str::to_lowercase))
+}
+
+fn account_id(text: String) -> Result<AccountId, Problem> {
+    AccountId::new(text).map_err(|_| Refusal::not_found("account").into())
+}
+
+fn customer_id(text: String) -> Result<CustomerId, Problem> {
+    CustomerId::new(text).map_err(|_| Refusal::not_found("customer").into())
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    who: Member,
+    Query(query): Query<AccountsQuery>,
+) -> Result<Json<List<ListRow>>, Problem> {
+    let ws = &who.0.workspace;
+    let (sort, direction) = sort(query.sort.as_deref())?;
+    // A cursor goes on in the list that gave it out, so what the list is sorted and filtered by is part of its name.
+    let name = format!("accounts {sort:?} {direction:?} {:?} {:?}", query.payment_status, query.q);
+    let after = query.page.cursor.as_deref().map(|cursor| open(ws, &name, cursor)).transpose()?;
+    let after = after.map(|place| serde_json::from_str(&place)).transpose().map_err(Refusal::internal)?;
+    let wanted = ListQuery {
+        sort,
+        direction,
+        payment_status: payment_status(query.payment_status.as_deref())?,
+        search: search(query.q.as_deref())?,
+        after,
+        limit: query.page.limit()?,
+    };
+    let (data, next) = api.app.store().list_accounts(ws, &wanted).await.map_err(Refusal::from)?;
+    let next = next.map(|place| serde_json::to_string(&place)).transpose().map_err(Refusal::internal)?;
+    Ok(Json(List { data, next_cursor: next.map(|place| seal(ws, &name, &place)) }))
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    who: Member,
+    Path(id): Path<String>,
+) -> Result<Json<AccountView>, Problem> {
+    Ok(Json(api.app.account(&who.0.workspace, &account_id(id)?).await?))
+}
+
+pub(super) async fn billing(
+    State(api): State<Api>,
+    who: Member,
+    Path(id): Path<String>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    Ok(Json(api.app.account_billing(&who.0.workspace, &account_id(id)?).await?))
+}
+
+pub(super) async fn create(
+    State(api): State<Api>,
+    who: Admin,
+    Body(account): Body<GivenAccount>,
+) -> Result<(StatusCode, Json<AccountView>), Problem> {
+    Ok((StatusCode::CREATED, Json(api.app.give_account(&who.0.workspace, account).await?)))
+}
+
+pub(super) async fn change(
+    State(api): State<Api>,
+    who: Admin,
+    Path(id): Path<String>,
+    Body(patch): Body<AccountPatch>,
+) -> Result<Json<AccountView>, Problem> {
+    Ok(Json(api.app.change_account(&who.0.workspace, &account_id(id)?, patch).await?))
+}
+
+pub(super) async fn remove(
+    State(api): State<Api>,
+    who: Admin,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    api.app.remove_account(&who.0.workspace, &account_id(id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn customers(
+    State(api): State<Api>,
+    who: Member,
+    Query(query): Query<CustomersQuery>,
+) -> Result<Json<List<Matched>>, Problem> {
+    if query.matched.as_deref() != Some("false") {
+        let message = "matched=false is the only list of customers; the others are under their accounts";
+        return Err(Problem::field("matched", "matched_invalid", message));
+    }
+    let (ws, limit) = (&who.0.workspace, query.page.limit()?);
+    let after = query.page.cursor.as_deref().map(|cursor| open(ws, "unmatched", cursor)).transpose()?;
+    let found = api.app.store().unmatched_customers(ws, after.as_deref(), limit).await;
+    let (data, next) = found.map_err(Refusal::from)?;
+    Ok(Json(List { data, next_cursor: next.map(|place| seal(ws, "unmatched", &place)) }))
+}
+
+pub(super) async fn match_by_hand(
+    State(api): State<Api>,
+    who: Admin,
+    Path(customer): Path<String>,
+    Body(body): Body<MatchBody>,
+) -> Result<Json<Matched>, Problem> {
+    let customer = customer_id(customer)?;
+    Ok(Json(api.app.match_by_hand(&who.0.workspace, &customer, Some(&body.account_id)).await?))
+}
+
+pub(super) async fn unmatch(
+    State(api): State<Api>,
+    who: Admin,
+    Path(customer): Path<String>,
+) -> Result<Json<Matched>, Problem> {
+    Ok(Json(api.app.match_by_hand(&who.0.workspace, &customer_id(customer)?, None).await?))
+}

@@ -1,0 +1,106 @@
+//! Every no, as `application/problem+json` (RFC 9457).
+
+use crate::auth::Unauthenticated;
+use crate::refusal::{Kind, Refusal};
+use crate::sync::chain;
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use billfold_core::id::RunId;
+use serde::Serialize;
+
+/// A no.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<RunId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, Serialize)]
+pub struct FieldError {
+    /// The field.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            r#type: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code,
+            errors: Vec::new(),
+            run_id: None,
+            request_id: None,
+        }
+    }
+
+    pub(crate) fn field(field: &str, code: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let errors = vec![FieldError { field: field.to_owned(), message: message.clone() }];
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message) }
+    }
+
+    /// Our own trouble: the log has the chain, the answer has the number under which it stands there.
+    pub(crate) fn internal(what: &str) -> Self {
+        let id = crate::clock::random_u64().map_or_else(|_| "req_unknown".to_owned(), |id| format!("req_{id:016x}"));
+        tracing::error!(request_id = id, error = what, "a request failed");
+        let detail = "Something went wrong inside Billfold. The request id finds it in the log.";
+        let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail);
+        Self { request_id: Some(id), ..problem }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let kind = header::HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.kind {
+            Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Conflict => StatusCode::CONFLICT,
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::Upstream => StatusCode::BAD_GATEWAY,
+            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Internal => return Self::internal(&chain(&refusal)),
+        };
+        if refusal.source.is_some() {
+            tracing::warn!(code = refusal.code, error = %chain(&refusal), "a request was refused");
+        }
+        let field = |field: &str| FieldError { field: field.to_owned(), message: refusal.detail.clone() };
+        Self {
+            errors: refusal.field.map(field).into_iter().collect(),
+            run_id: refusal.run.clone(),
+            ..Self::new(status, refusal.code, refusal.detail)
+        }
+    }
+}
+
+impl From<Unauthenticated> for Problem {
+    fn from(error: Unauthenticated) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string())
+    }
+}

@@ -1,0 +1,19 @@
+//! Settings.
+
+use super::who::{Admin, Body, Member};
+use super::{Api, Problem};
+use crate::settings::{SettingsPatch, SettingsView};
+use axum::Json;
+use axum::extract::State;
+
+pub(super) async fn show(State(api): State<Api>, who: Member) -> Result<Json<SettingsView>, Problem> {
+    Ok(Json(api.app.settings(&who.0.workspace).await?.view()))
+}
+
+pub(super) async fn change(
+    State(api): State<Api>,
+    who: Admin,
+    Body(patch): Body<SettingsPatch>,
+) -> Result<Json<SettingsView>, Problem> {
+    Ok(Json(api.app.change_settings(&who.0.workspace, &patch).await?.view()))
+}

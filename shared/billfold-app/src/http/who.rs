@@ -1,0 +1,89 @@
+//! Who asks, and whether they may: handlers name the role they need in their signature, so that none can forget.
+
+use super::{Api, Problem};
+use crate::auth::{Caller, Role};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+
+/// Anybody with a good token.
+pub(crate) struct Member(pub(crate) Caller);
+/// Somebody who may change things.
+pub(crate) struct Admin(pub(crate) Caller);
+/// Somebody who may erase things.
+pub(crate) struct Owner(pub(crate) Caller);
+
+fn caller(parts: &Parts, api: &Api, least: Role) -> Result<Caller, Problem> {
+    let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let caller = api.tokens.verify(value, api.app.now())?;
+    if caller.role < least {
+        let detail = format!("This needs the role {}.", if least == Role::Owner { "owner" } else { "admin or owner" });
+        return Err(Problem::new(StatusCode::FORBIDDEN, "role_required", detail));
+    }
+    Ok(caller)
+}
+
+impl FromRequestParts<Api> for Member {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        caller(parts, api, Role::Member).map(Self)
+    }
+}
+
+impl FromRequestParts<Api> for Admin {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        caller(parts, api, Role::Admin).map(Self)
+    }
+}
+
+impl FromRequestParts<Api> for Owner {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        caller(parts, api, Role::Owner).map(Self)
+    }
+}
+
+/// A JSON body; what is wrong with it is a problem, not a line of text.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_none_or(is_json);
+        let bytes = Bytes::from_request(request, api).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let detail = format!("The body is longer than {} bytes.", super::BODY_BYTES_MAX);
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            }
+            _ => Problem::new(StatusCode::BAD_REQUEST, "body_unreadable", "The body could not be read to its end."),
+        })?;
+        if !is_json {
+            let detail = "Send the body as application/json.";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| unreadable(&error))
+    }
+}
+
+fn is_json(value: &str) -> bool {
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+}
+
+/// Says where the body is wrong without repeating any of it: it may hold a key.
+fn unreadable(error: &serde_json::Error) -> Problem {
+    match error.classify() {
+        serde_json::error::Category::Data => {
+            let detail = "The body is JSON, but a field is missing, unknown or of the wrong type.";
+            let at = format!("{detail} (line {}, column {})", error.line(), error.column());
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "body_invalid", at)
+        }
+        _ => {
+            let at = format!("The body is not JSON. (line {}, column {})", error.line(), error.column());
+            Problem::new(StatusCode::BAD_REQUEST, "body_not_json", at)
+        }
+    }
+}

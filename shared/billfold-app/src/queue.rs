@@ -1,0 +1,50 @@
+//! What use cases send to one another. A message is a hint: losing it loses nothing that is not found again (law 3).
+
+use billfold_core::id::{RunId, WorkspaceId};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::time::Duration;
+
+/// Something to be done later, by whoever takes it from the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Message {
+    /// Go on with a sync run.
+    Sync {
+        /// The tenant.
+        workspace: WorkspaceId,
+        /// The run.
+        run: RunId,
+    },
+    /// Compute again what is marked.
+    Recompute {
+        /// The tenant.
+        workspace: WorkspaceId,
+    },
+    /// Erase a workspace.
+    Erase {
+        /// The tenant.
+        workspace: WorkspaceId,
+    },
+}
+
+/// A message could not be handed over: nothing happened, and the caller must not say that it did.
+#[derive(Debug, thiserror::Error)]
+#[error("the queue did not take a message")]
+pub struct QueueError(#[source] pub Box<dyn Error + Send + Sync>);
+
+/// Takes messages and gives each to a worker at least once (SQS, or the local one).
+pub trait Queue: Send + Sync {
+    /// Returns once the message is durable. It is delivered after `delay`, at most 15 minutes.
+    fn send(&self, message: Message, delay: Duration) -> BoxFuture<'_, Result<(), QueueError>>;
+}
+
+/// How a worker is done with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    /// Acknowledge it.
+    Done,
+    /// Deliver it again after this long.
+    Again(Duration),
+}

@@ -1,0 +1,103 @@
+//! One account: its customers' facts become its billing and its line in the table. What has not changed is not written.
+
+use super::Batch;
+use crate::refusal::Refusal;
+use billfold_core::billing::{self, AccountBilling, CustomerFacts};
+use billfold_core::facts::Customer;
+use billfold_core::id::{AccountId, CustomerId};
+use billfold_core::matching::{Belongs, account_name, account_of_domain, belongs};
+use billfold_store::{AccountRow, AccountRows, AccountSource, CustomerRows, ListRow, Store, Write};
+use std::collections::BTreeSet;
+
+/// What an account came to.
+pub(super) struct Computed {
+    pub(super) writes: Vec<Write>,
+}
+
+impl Batch {
+    /// Computes one account from the rows that were read.
+    pub(super) fn account(
+        &self,
+        id: &AccountId,
+        stored: &AccountRows,
+        members: &BTreeSet<CustomerId>,
+    ) -> Result<Computed, Refusal> {
+        let given = stored.account.as_ref().is_some_and(|account| account.row.source == AccountSource::Given);
+        if members.is_empty() && !given {
+            return Ok(Computed { writes: self.remove(id, stored) });
+        }
+        let rows: Vec<&CustomerRows> = members.iter().filter_map(|id| self.customers.get(id)).collect();
+        let account = self.who(id, stored, &rows);
+        let facts: Vec<CustomerFacts> = rows.iter().map(|rows| facts(rows)).collect();
+        let billing = billing::account(&self.billing, &self.catalogue, &facts, self.app.now());
+        let list = list_row(&account, &billing)?;
+        let json = serde_json::to_string(&billing).map_err(Refusal::internal)?;
+        let mut writes = Vec::new();
+        if stored.account.as_ref().is_none_or(|before| before.row != account) {
+            writes.push(stored.put_account(&self.ws, &account)?);
+        }
+        if stored.list.as_ref().is_none_or(|before| before.row != list) {
+            writes.push(stored.put_list(&self.ws, &list)?);
+        }
+        if stored.billing.as_ref().is_none_or(|before| before.row != json) {
+            writes.push(stored.put_billing(&self.ws, id, json)?);
+        }
+        Ok(Computed { writes })
+    }
+
+    /// Takes away an account that was made for customers who are all gone elsewhere.
+    fn remove(&self, id: &AccountId, stored: &AccountRows) -> Vec<Write> {
+        let domains = stored.account.iter().flat_map(|account| &account.row.domains);
+        let mut writes: Vec<Write> = domains.map(|domain| Store::disown_domain(&self.ws, domain)).collect();
+        writes.extend(stored.remove(&self.ws, id));
+        writes
+    }
+
+    /// Who an account is: what was given stays; what was made follows its oldest customer.
+    fn who(&self, id: &AccountId, stored: &AccountRows, rows: &[&CustomerRows]) -> AccountRow {
+        let before = stored.account.as_ref().map(|account| &account.row);
+        if let Some(given) = before.filter(|account| account.source == AccountSource::Given) {
+            return given.clone();
+        }
+        let mut customers: Vec<&Customer> = rows.iter().filter_map(|rows| rows.customer.as_ref()).collect();
+        customers.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        // A customer put here by hand does not bring its domain along.
+        let owned = |domain: &String| account_of_domain(domain).as_ref() == Some(id);
+        let domain = customers.iter().find_map(|customer| match belongs(customer) {
+            Belongs::ToDomain { domain, .. } => Some(domain).filter(owned),
+            Belongs::Alone => None,
+        });
+        let name = customers.first().map(|customer| account_name(customer, domain.as_deref()));
+        let kept = before.map(|account| account.name.clone());
+        AccountRow {
+            id: id.clone(),
+            name: name.or(kept).unwrap_or_else(|| id.to_string()),
+            domains: domain.into_iter().collect(),
+            source: AccountSource::Stripe,
+            external_ids: before.map(|account| account.external_ids.clone()).unwrap_or_default(),
+            custom: before.map(|account| account.custom.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+fn facts(rows: &CustomerRows) -> CustomerFacts {
+    CustomerFacts {
+        customer: rows.customer.clone(),
+        subscriptions: rows.subscriptions.clone(),
+        invoices: rows.invoices.clone(),
+    }
+}
+
+fn list_row(account: &AccountRow, billing: &AccountBilling) -> Result<ListRow, Refusal> {
+    Ok(ListRow {
+        id: account.id.clone(),
+        name: account.name.clone(),
+        domain: account.domains.first().cloned(),
+        mrr: billing.mrr,
+        arr: billing.arr,
+        payment_status: billing.payment_status.as_str().to_owned(),
+        plan: billing.plan.clone(),
+        renews_at: billing.renews_at,
+        health: serde_json::to_value(&billing.health).map_err(Refusal::internal)?,
+    })
+}

@@ -1,0 +1,213 @@
+//! Accounts computed again: customers are matched to accounts, and each account's facts become its billing and its line
+//! in the table. Derived rows only; throwing them away loses nothing (law 7).
+//!
+//! The order makes every step safe to repeat: whose a customer is, then the accounts, then the marks are taken away.
+
+mod account;
+mod matching;
+
+use crate::app::App;
+use crate::queue::Handled;
+use crate::refusal::{Kind, Refusal};
+use crate::settings::Settings;
+use account::Computed;
+use billfold_core::billing;
+use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
+use billfold_core::mrr::Catalogue;
+use billfold_store::{CustomerRows, Mark, SHARDS, Store, StoreError, Subject, Write};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Marks that are worked on together.
+const MARKS: i32 = 96;
+/// Reads that are under way together.
+const READS_AT_ONCE: usize = 16;
+/// Writes of one transaction.
+const WRITES: usize = 99;
+/// How often a batch is done again because somebody else wrote one of its rows.
+const ATTEMPTS_MAX: u32 = 16;
+
+/// Drains what is marked in a workspace, unless a sync is running, which does so itself at its end.
+pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal> {
+    if app.store().lease(ws).await?.run.is_some() {
+        return Ok(Handled::Again(Duration::from_secs(5)));
+    }
+    let mut batch = Batch::new(app.clone(), ws.clone()).await?;
+    for shard in 0..SHARDS {
+        while batch.drain_some(shard).await?.is_some() {}
+    }
+    Ok(Handled::Done)
+}
+
+/// What batches of one workspace have in common.
+pub(crate) struct Batch {
+    app: App,
+    ws: WorkspaceId,
+    settings: Settings,
+    billing: billing::Settings,
+    catalogue: Arc<Catalogue>,
+    /// Customers that have been read for the batch at hand.
+    customers: BTreeMap<CustomerId, CustomerRows>,
+}
+
+impl Batch {
+    pub(crate) async fn new(app: App, ws: WorkspaceId) -> Result<Self, Refusal> {
+        let settings = app.settings(&ws).await?;
+        let catalogue = Arc::new(Catalogue::from_facts(app.store().catalogue(&ws).await?));
+        let billing = settings.billing();
+        Ok(Self { app, ws, settings, billing, catalogue, customers: BTreeMap::new() })
+    }
+
+    /// Computes the accounts of some marks; how many, or `None` if there is no mark left in the shard.
+    pub(crate) async fn drain_some(&mut self, shard: u8) -> Result<Option<u64>, Refusal> {
+        let marks = self.app.store().marks(&self.ws, shard, MARKS).await?;
+        if marks.is_empty() {
+            return Ok(None);
+        }
+        let subjects: Vec<Subject> = marks.iter().map(|mark| mark.subject.clone()).collect();
+        let computed = self.compute(&subjects).await?;
+        self.take_away(marks).await?;
+        Ok(Some(computed))
+    }
+
+    /// Matches and computes, again and again while others write the same rows.
+    pub(crate) async fn compute(&mut self, subjects: &[Subject]) -> Result<u64, Refusal> {
+        for _ in 0..ATTEMPTS_MAX {
+            match self.try_compute(subjects).await {
+                Err(refusal) if refusal.kind == Kind::Unavailable && is_conflict(&refusal) => {}
+                other => return other,
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    async fn try_compute(&mut self, subjects: &[Subject]) -> Result<u64, Refusal> {
+        self.customers.clear();
+        let marked: Vec<CustomerId> = subjects.iter().filter_map(customer).cloned().collect();
+        self.read_customers(&marked).await?;
+        let mut accounts: BTreeSet<AccountId> = subjects.iter().filter_map(account_of).cloned().collect();
+        let mut writes = Vec::new();
+        let mut newcomers: BTreeMap<AccountId, Vec<CustomerId>> = BTreeMap::new();
+        let mut leavers: BTreeSet<(AccountId, CustomerId)> = BTreeSet::new();
+        for id in &marked {
+            let Some(rows) = self.customers.get(id) else { continue };
+            let before = rows.matched.as_ref().and_then(|matched| matched.account.clone());
+            let found = self.match_customer(id, rows, &newcomers).await?;
+            accounts.extend(before.clone());
+            if let Some(account) = &found.matched.account {
+                accounts.insert(account.clone());
+                newcomers.entry(account.clone()).or_default().push(id.clone());
+            }
+            if let Some(left) = before.clone().filter(|left| Some(left) != found.matched.account.as_ref()) {
+                leavers.insert((left, id.clone()));
+            }
+            if rows.matched.as_ref() != Some(&found.matched) {
+                writes.push(Store::match_writes(&self.ws, &found.matched, before.as_ref())?);
+            }
+            writes.extend(found.writes.into_iter().map(|write| vec![write]));
+        }
+        self.write_groups(writes).await?;
+        let computed = self.compute_accounts(&accounts, &newcomers, &leavers).await?;
+        let count = u64::try_from(accounts.len()).unwrap_or(u64::MAX);
+        self.write_groups(computed.into_iter().map(|computed| computed.writes).collect()).await?;
+        Ok(count)
+    }
+
+    async fn read_customers(&mut self, ids: &[CustomerId]) -> Result<(), Refusal> {
+        let (store, ws) = (self.app.store(), &self.ws);
+        let missing: BTreeSet<&CustomerId> = ids.iter().filter(|id| !self.customers.contains_key(*id)).collect();
+        let read = |id: CustomerId| async move { store.customer_rows(ws, &id).await.map(|rows| (id, rows)) };
+        let rows: Vec<(CustomerId, CustomerRows)> = stream::iter(missing.into_iter().cloned().map(read))
+            .buffer_unordered(READS_AT_ONCE)
+            .try_collect()
+            .await?;
+        self.customers.extend(rows);
+        Ok(())
+    }
+
+    async fn compute_accounts(
+        &mut self,
+        accounts: &BTreeSet<AccountId>,
+        newcomers: &BTreeMap<AccountId, Vec<CustomerId>>,
+        leavers: &BTreeSet<(AccountId, CustomerId)>,
+    ) -> Result<Vec<Computed>, Refusal> {
+        let (store, ws) = (self.app.store().clone(), self.ws.clone());
+        let read = |id: AccountId| {
+            let (store, ws) = (store.clone(), ws.clone());
+            async move { store.account_rows(&ws, &id).await.map(|rows| (id, rows)) }
+        };
+        let stored: Vec<_> =
+            stream::iter(accounts.iter().cloned().map(read)).buffer_unordered(READS_AT_ONCE).try_collect().await?;
+        let mut members = BTreeMap::new();
+        for (id, rows) in &stored {
+            let mut customers: BTreeSet<CustomerId> = rows.customers.iter().cloned().collect();
+            customers.extend(newcomers.get(id).into_iter().flatten().cloned());
+            customers.retain(|customer| !leavers.contains(&(id.clone(), customer.clone())));
+            members.insert(id.clone(), customers);
+        }
+        let all: Vec<CustomerId> = members.values().flatten().cloned().collect();
+        self.read_customers(&all).await?;
+        let mut computed = Vec::with_capacity(stored.len());
+        for (id, rows) in &stored {
+            let members = members.remove(id).unwrap_or_default();
+            computed.push(self.account(id, rows, &members)?);
+        }
+        Ok(computed)
+    }
+
+    /// Writes groups, each whole, as many together as a transaction takes.
+    async fn write_groups(&self, groups: Vec<Vec<Write>>) -> Result<(), Refusal> {
+        let mut together: Vec<Write> = Vec::new();
+        for group in groups {
+            if together.len().saturating_add(group.len()) > WRITES {
+                self.app.store().write_all(std::mem::take(&mut together)).await?;
+            }
+            together.extend(group);
+        }
+        Ok(self.app.store().write_all(together).await?)
+    }
+
+    /// Takes marks away; one that was made again meanwhile stays.
+    async fn take_away(&self, marks: Vec<Mark>) -> Result<(), Refusal> {
+        for some in marks.chunks(WRITES) {
+            let together = some.iter().map(|mark| Store::unmark(&self.ws, mark)).collect();
+            match self.app.store().write_all(together).await {
+                Ok(()) => {}
+                Err(StoreError::Conflict) => self.take_away_singly(some).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_away_singly(&self, marks: &[Mark]) -> Result<(), Refusal> {
+        for mark in marks {
+            match self.app.store().write_all(vec![Store::unmark(&self.ws, mark)]).await {
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_conflict(refusal: &Refusal) -> bool {
+    let source = refusal.source.as_ref().and_then(|source| source.downcast_ref::<StoreError>());
+    matches!(source, Some(StoreError::Conflict))
+}
+
+fn customer(subject: &Subject) -> Option<&CustomerId> {
+    match subject {
+        Subject::Customer(customer) => Some(customer),
+        Subject::Account(_) => None,
+    }
+}
+
+fn account_of(subject: &Subject) -> Option<&AccountId> {
+    match subject {
+        Subject::Account(account) => Some(account),
+        Subject::Customer(_) => None,
+    }
+}

@@ -1,0 +1,178 @@
+//! A workspace's settings. Changing what money depends on marks every account to be computed again.
+
+use crate::app::App;
+use crate::queue::Message;
+use crate::refusal::Refusal;
+use billfold_core::billing::Rates;
+use billfold_core::id::WorkspaceId;
+use billfold_core::money::Currency;
+use billfold_core::mrr::{Policy, PolicyPatch, Preset};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Days of invoices that a first sync reads, unless the workspace says otherwise.
+pub const BACKFILL_DAYS: u32 = 365;
+/// The most days that can be asked for: longer than Stripe exists.
+pub const BACKFILL_DAYS_MAX: u32 = 36_500;
+
+/// What becomes of a customer that matches no account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountsMode {
+    /// It makes one.
+    #[default]
+    Create,
+    /// It stays unmatched.
+    MatchOnly,
+}
+
+/// A workspace's settings, as stored: `None` is the default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The currency of totals.
+    pub currency: Option<Currency>,
+    /// The named rule set.
+    pub mrr_preset: Preset,
+    /// What differs from it.
+    pub mrr_policy: Option<PolicyPatch>,
+    /// Days of invoices that a sync reads.
+    pub backfill_days: Option<u32>,
+    /// What becomes of a customer that matches no account.
+    pub accounts: AccountsMode,
+    /// The rate table.
+    pub rates: Option<Rates>,
+}
+
+/// A change of settings: what is not said stays.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SettingsPatch {
+    currency: Option<String>,
+    mrr_preset: Option<Preset>,
+    mrr_policy: Option<PolicyPatch>,
+    backfill_days: Option<u32>,
+    accounts: Option<AccountsMode>,
+    rates: Option<Rates>,
+}
+
+/// Settings as the API shows them.
+#[derive(Debug, Clone, Serialize)]
+pub struct SettingsView {
+    /// The currency of totals.
+    pub currency: Currency,
+    /// The named rule set.
+    pub mrr_preset: Preset,
+    /// Every rule, with what differs from the preset.
+    pub mrr_policy: Policy,
+    /// Days of invoices that a sync reads.
+    pub backfill_days: u32,
+    /// What becomes of a customer that matches no account.
+    pub accounts: AccountsMode,
+    /// The rate table.
+    pub rates: Option<Rates>,
+}
+
+impl Settings {
+    /// The rules of MRR.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let policy = self.mrr_preset.policy();
+        self.mrr_policy.as_ref().map_or(policy.clone(), |patch| patch.apply(policy))
+    }
+
+    /// The currency of totals.
+    #[must_use]
+    pub fn currency(&self) -> Currency {
+        self.currency.unwrap_or(Currency::USD)
+    }
+
+    /// Days of invoices that a sync reads.
+    #[must_use]
+    pub fn backfill_days(&self) -> u32 {
+        self.backfill_days.unwrap_or(BACKFILL_DAYS)
+    }
+
+    /// As the API shows them.
+    #[must_use]
+    pub fn view(&self) -> SettingsView {
+        SettingsView {
+            currency: self.currency(),
+            mrr_preset: self.mrr_preset,
+            mrr_policy: self.policy(),
+            backfill_days: self.backfill_days(),
+            accounts: self.accounts,
+            rates: self.rates.clone(),
+        }
+    }
+}
+
+impl SettingsPatch {
+    fn check(&self) -> Result<(), Refusal> {
+        let known = |code: &str| Currency::new(code).is_ok_and(|currency| currency.minor_digits().is_some());
+        if self.currency.as_deref().is_some_and(|code| !known(code)) {
+            let detail = "The currency must be a three-letter code that Stripe knows, like usd";
+            return Err(Refusal::invalid("currency_unknown", "currency", detail));
+        }
+        if self.backfill_days.is_some_and(|days| days == 0 || days > BACKFILL_DAYS_MAX) {
+            let detail = format!("backfill_days must be from 1 to {BACKFILL_DAYS_MAX}");
+            return Err(Refusal::invalid("backfill_days_invalid", "backfill_days", detail));
+        }
+        if let Some(rates) = &self.rates {
+            rates.check().map_err(|error| Refusal::invalid("rates_invalid", "rates", error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn apply(&self, settings: &mut Settings) {
+        if let Some(currency) = self.currency.as_deref().and_then(|code| Currency::new(code).ok()) {
+            settings.currency = Some(currency);
+        }
+        if let Some(preset) = self.mrr_preset {
+            // Another preset is another set of rules: what differed from the old one does not carry over.
+            settings.mrr_preset = preset;
+            settings.mrr_policy = None;
+        }
+        settings.mrr_policy = self.mrr_policy.clone().or(settings.mrr_policy.take());
+        settings.backfill_days = self.backfill_days.or(settings.backfill_days);
+        settings.accounts = self.accounts.unwrap_or(settings.accounts);
+        settings.rates = self.rates.clone().or(settings.rates.take());
+    }
+}
+
+impl App {
+    /// The settings.
+    ///
+    /// # Errors
+    /// [`Refusal`] of the store.
+    pub async fn settings(&self, ws: &WorkspaceId) -> Result<Settings, Refusal> {
+        Ok(self.store().settings(ws).await?)
+    }
+
+    /// Changes the settings; what money depends on is computed again.
+    ///
+    /// # Errors
+    /// [`Refusal`] if a value cannot be used.
+    pub async fn change_settings(&self, ws: &WorkspaceId, patch: &SettingsPatch) -> Result<Settings, Refusal> {
+        patch.check()?;
+        let change = |settings: &mut Settings| {
+            let before = settings.clone();
+            patch.apply(settings);
+            before
+        };
+        let (after, before) = self.store().change_settings(ws, change).await?;
+        let same_money = (before.currency(), before.policy(), &before.rates, before.accounts)
+            == (after.currency(), after.policy(), &after.rates, after.accounts);
+        if !same_money {
+            self.recompute_everything(ws).await?;
+        }
+        Ok(after)
+    }
+
+    /// Marks every account and every unmatched customer, and asks for them to be computed.
+    pub(crate) async fn recompute_everything(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
+        self.mark_everything(ws).await?;
+        let message = Message::Recompute { workspace: ws.clone() };
+        Ok(self.queue().send(message, Duration::ZERO).await?)
+    }
+}

@@ -1,0 +1,480 @@
+//! Accounts: who they are, their line in the table, their billing, and which customers are theirs.
+
+use crate::client::{Range, Sorted, Store, When, Write};
+use crate::connection::replace;
+use crate::error::StoreError;
+use crate::item::{NewRow, Row, attribute};
+use crate::key::{self, sort};
+use crate::table::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME};
+use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
+use billfold_core::matching::MatchRule;
+use billfold_core::money::Money;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The longest part of a name that the table sorts by, in bytes.
+const SORTED_NAME_BYTES_MAX: usize = 120;
+
+/// Payment statuses, the most urgent first: each has a partition of the account list.
+pub const PAYMENT_STATUSES: [&str; 4] = ["failed", "overdue", "paid", "none"];
+
+/// Where an account comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountSource {
+    /// Made for a Stripe customer that matched no other; made again whenever it is needed.
+    Stripe,
+    /// Given through the API; only the API removes it.
+    Given,
+}
+
+/// Who an account is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRow {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// The domains that are its own, the main one first.
+    #[serde(default)]
+    pub domains: Vec<String>,
+    /// Where it comes from.
+    pub source: AccountSource,
+    /// Its ids in other systems.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub external_ids: BTreeMap<String, String>,
+    /// Whatever else the company keeps of it.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub custom: serde_json::Map<String, serde_json::Value>,
+}
+
+/// An account's line in the table of accounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListRow {
+    /// The account.
+    pub id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// Its main domain.
+    pub domain: Option<String>,
+    /// MRR in the workspace's currency.
+    pub mrr: Money,
+    /// ARR in the workspace's currency.
+    pub arr: Money,
+    /// One of [`PAYMENT_STATUSES`].
+    pub payment_status: String,
+    /// The plan, in a few words.
+    pub plan: Option<String>,
+    /// When the first subscription renews.
+    pub renews_at: Option<Timestamp>,
+    /// The pillars of its health.
+    pub health: serde_json::Value,
+}
+
+/// Whose a customer is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matched {
+    /// The customer.
+    pub customer: CustomerId,
+    /// The account; `None` while no account takes it.
+    pub account: Option<AccountId>,
+    /// What decided.
+    pub rule: Option<MatchRule>,
+    /// The customer's name, for the list of the unmatched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The customer's address, for the list of the unmatched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// True while nothing but the id is known: a customer that Stripe deleted before it was ever read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
+}
+
+/// A row with the revision in which it was read.
+#[derive(Debug, Clone)]
+pub struct Versioned<T> {
+    /// The row.
+    pub row: T,
+    rev: u64,
+}
+
+/// Everything that is stored under an account.
+#[derive(Debug, Clone, Default)]
+pub struct AccountRows {
+    /// Who it is.
+    pub account: Option<Versioned<AccountRow>>,
+    /// Its line in the table.
+    pub list: Option<Versioned<ListRow>>,
+    /// Its billing, as JSON text.
+    pub billing: Option<Versioned<String>>,
+    /// Its customers.
+    pub customers: Vec<CustomerId>,
+}
+
+/// What the table is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortBy {
+    /// MRR.
+    Mrr,
+    /// ARR.
+    Arr,
+    /// Name.
+    Name,
+    /// Payment status, the most urgent first, then name.
+    PaymentStatus,
+}
+
+/// Which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Smallest first.
+    Ascending,
+    /// Largest first.
+    Descending,
+}
+
+/// A page of the table.
+#[derive(Debug, Clone)]
+pub struct ListQuery {
+    /// What it is sorted by.
+    pub sort: SortBy,
+    /// Which way.
+    pub direction: Direction,
+    /// Only accounts with this payment status.
+    pub payment_status: Option<&'static str>,
+    /// Only accounts with this text in name, domain or id, lowercase.
+    pub search: Option<String>,
+    /// The place after which the page begins.
+    pub after: Option<Place>,
+    /// How many rows.
+    pub limit: usize,
+}
+
+/// A place in the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Payment status, where the table is sorted by it.
+    pub status: Option<String>,
+    /// Sort key.
+    pub key: String,
+}
+
+impl<T: Serialize> Versioned<T> {
+    fn rev(this: Option<&Self>) -> Option<u64> {
+        this.map(|versioned| versioned.rev)
+    }
+}
+
+impl AccountRows {
+    /// The write that replaces who the account is.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written as JSON.
+    pub fn put_account(&self, ws: &WorkspaceId, row: &AccountRow) -> Result<Write, StoreError> {
+        replace(&key::account(ws, &row.id, sort::ACCOUNT), row, Versioned::rev(self.account.as_ref()))
+    }
+
+    /// The write that replaces its billing.
+    ///
+    /// # Errors
+    /// Never; the signature is the others'.
+    pub fn put_billing(&self, ws: &WorkspaceId, id: &AccountId, json: String) -> Result<Write, StoreError> {
+        let rev = Versioned::rev(self.billing.as_ref());
+        let row = NewRow::bare(&key::account(ws, id, sort::BILLING)).body(json);
+        Ok(next_rev(row, rev))
+    }
+
+    /// The write that replaces its line in the table.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written as JSON.
+    pub fn put_list(&self, ws: &WorkspaceId, list: &ListRow) -> Result<Write, StoreError> {
+        let id = &list.id;
+        let name = sorted_name(&list.name);
+        let search = [list.name.as_str(), list.domain.as_deref().unwrap_or_default(), id.as_str()].join("\n");
+        let row = NewRow::new(&key::account(ws, id, sort::LIST), list)?
+            .text(attribute::LIST, key::account_list(ws, &list.payment_status))
+            .text(attribute::BY_MRR, format!("{}#{id}", key::sortable(list.mrr.amount)))
+            .text(attribute::BY_ARR, format!("{}#{id}", key::sortable(list.arr.amount)))
+            .text(attribute::BY_NAME, format!("{name}#{id}"))
+            .text(attribute::SEARCH, search.to_lowercase());
+        Ok(next_rev(row, Versioned::rev(self.list.as_ref())))
+    }
+
+    /// The writes that take the account away, with everything under it but its customers' links.
+    #[must_use]
+    pub fn remove(&self, ws: &WorkspaceId, id: &AccountId) -> Vec<Write> {
+        let revs = [
+            (sort::ACCOUNT, Versioned::rev(self.account.as_ref())),
+            (sort::LIST, Versioned::rev(self.list.as_ref())),
+            (sort::BILLING, Versioned::rev(self.billing.as_ref())),
+        ];
+        let delete = |(sort, rev): (&str, Option<u64>)| {
+            rev.map(|rev| Write::delete(key::account(ws, id, sort), When::Rev(rev)))
+        };
+        revs.into_iter().filter_map(delete).collect()
+    }
+}
+
+fn next_rev(row: NewRow, rev: Option<u64>) -> Write {
+    match rev {
+        None => Write::put(row, When::Absent),
+        Some(rev) => Write::put(row.rev(rev.saturating_add(1)), When::Rev(rev)),
+    }
+}
+
+/// A name as the table sorts it: lowercase, cut, without the character that separates it from the id.
+fn sorted_name(name: &str) -> String {
+    let mut text = name.trim().to_lowercase().replace('#', " ");
+    let cut = text.floor_char_boundary(SORTED_NAME_BYTES_MAX);
+    text.truncate(cut);
+    text
+}
+
+impl Store {
+    /// Everything under an account, in one query.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn account_rows(&self, ws: &WorkspaceId, account: &AccountId) -> Result<AccountRows, StoreError> {
+        let mut rows = AccountRows::default();
+        for row in self.query(&Range::all(key::account_partition(ws, account))).await? {
+            let rev = row.rev();
+            match row.sort_key() {
+                sort::ACCOUNT => rows.account = Some(Versioned { row: row.body()?, rev }),
+                sort::LIST => rows.list = Some(Versioned { row: row.body()?, rev }),
+                sort::BILLING => rows.billing = Some(Versioned { row: row.body_text()?.to_owned(), rev }),
+                link => {
+                    let id = link.strip_prefix(sort::CUSTOMER_PREFIX).map(CustomerId::new);
+                    let id = id.and_then(Result::ok);
+                    rows.customers.push(id.ok_or_else(|| StoreError::corrupt(row.name(), "it is not an account's"))?);
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The writes that say whose a customer is.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written as JSON.
+    pub fn match_writes(
+        ws: &WorkspaceId,
+        matched: &Matched,
+        before: Option<&AccountId>,
+    ) -> Result<Vec<Write>, StoreError> {
+        let customer = &matched.customer;
+        let mut row = NewRow::new(&key::customer_match(ws, customer), matched)?;
+        if matched.account.is_none() {
+            let name = matched.name.as_deref().or(matched.email.as_deref()).unwrap_or_default();
+            let list = if matched.unknown { key::unknown_list(ws) } else { key::unmatched_list(ws) };
+            row = row
+                .text(attribute::LIST, list)
+                .text(attribute::BY_NAME, format!("{}#{customer}", sorted_name(name)));
+        }
+        let mut writes = vec![Write::put(row, When::Always)];
+        if let Some(account) = &matched.account {
+            writes.push(Write::put(NewRow::bare(&key::account_customer(ws, account, customer)), When::Always));
+        }
+        if let Some(before) = before.filter(|before| Some(*before) != matched.account.as_ref()) {
+            writes.push(Write::delete(key::account_customer(ws, before, customer), When::Always));
+        }
+        Ok(writes)
+    }
+
+    /// The account that owns a domain.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn domain_owner(&self, ws: &WorkspaceId, domain: &str) -> Result<Option<AccountId>, StoreError> {
+        self.get(&key::domain_owner(ws, domain)).await?.map(|row| row.body()).transpose()
+    }
+
+    /// The write that makes an account the owner of a domain, if nobody is yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written as JSON.
+    pub fn own_domain(ws: &WorkspaceId, domain: &str, account: &AccountId) -> Result<Write, StoreError> {
+        Ok(Write::put(NewRow::new(&key::domain_owner(ws, domain), account)?, When::Absent))
+    }
+
+    /// The write that makes an account the owner of a domain, whoever was before.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written as JSON.
+    pub fn give_domain(ws: &WorkspaceId, domain: &str, account: &AccountId) -> Result<Write, StoreError> {
+        Ok(Write::put(NewRow::new(&key::domain_owner(ws, domain), account)?, When::Always))
+    }
+
+    /// The write that gives a domain up.
+    #[must_use]
+    pub fn disown_domain(ws: &WorkspaceId, domain: &str) -> Write {
+        Write::delete(key::domain_owner(ws, domain), When::Always)
+    }
+
+    /// Writes all or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if some row has changed meanwhile.
+    pub async fn write_all(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        match self.transact(writes).await? {
+            crate::client::Transacted::Done => Ok(()),
+            crate::client::Transacted::Failed(_) => Err(StoreError::Conflict),
+        }
+    }
+
+    /// A page of the table of accounts, and the place where the next begins.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn list_accounts(
+        &self,
+        ws: &WorkspaceId,
+        query: &ListQuery,
+    ) -> Result<(Vec<ListRow>, Option<Place>), StoreError> {
+        let mut statuses: Vec<&str> = PAYMENT_STATUSES.into();
+        if query.sort == SortBy::PaymentStatus && query.direction == Direction::Descending {
+            statuses.reverse();
+        }
+        statuses.retain(|status| query.payment_status.is_none_or(|only| only == *status));
+        let mut found = if query.sort == SortBy::PaymentStatus {
+            self.list_in_turn(ws, query, &statuses).await?
+        } else {
+            self.list_merged(ws, query, &statuses).await?
+        };
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let next = found.last().filter(|_| more).map(|(place, _)| place.clone());
+        let rows = found.iter().map(|(_, row)| row.body()).collect::<Result<_, _>>()?;
+        Ok((rows, next))
+    }
+
+    /// One status after the other.
+    async fn list_in_turn(
+        &self,
+        ws: &WorkspaceId,
+        query: &ListQuery,
+        statuses: &[&str],
+    ) -> Result<Vec<(Place, Row)>, StoreError> {
+        let at = query.after.as_ref().and_then(|place| place.status.as_deref());
+        let skip = at.and_then(|at| statuses.iter().position(|status| *status == at)).unwrap_or(0);
+        let mut found = Vec::new();
+        for status in statuses.iter().skip(skip) {
+            let after = query.after.as_ref().filter(|_| Some(*status) == at).map(|place| place.key.as_str());
+            for (key, row) in self.list_of_status(ws, query, status, after).await? {
+                found.push((Place { status: Some((*status).to_owned()), key }, row));
+            }
+            if found.len() > query.limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// All statuses at once, merged by their sort keys.
+    async fn list_merged(
+        &self,
+        ws: &WorkspaceId,
+        query: &ListQuery,
+        statuses: &[&str],
+    ) -> Result<Vec<(Place, Row)>, StoreError> {
+        let after = query.after.as_ref().map(|place| place.key.as_str());
+        let lists = statuses.iter().map(|status| self.list_of_status(ws, query, status, after));
+        let mut found: Vec<_> = futures::future::try_join_all(lists).await?.into_iter().flatten().collect();
+        found.sort_by(|a, b| match query.direction {
+            Direction::Ascending => a.0.cmp(&b.0),
+            Direction::Descending => b.0.cmp(&a.0),
+        });
+        Ok(found.into_iter().map(|(key, row)| (Place { status: None, key }, row)).collect())
+    }
+
+    /// Up to one row more than the page has, of one payment status.
+    async fn list_of_status(
+        &self,
+        ws: &WorkspaceId,
+        query: &ListQuery,
+        status: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<(String, Row)>, StoreError> {
+        let index = match query.sort {
+            SortBy::Mrr => (INDEX_BY_MRR, attribute::BY_MRR),
+            SortBy::Arr => (INDEX_BY_ARR, attribute::BY_ARR),
+            SortBy::Name | SortBy::PaymentStatus => (INDEX_BY_NAME, attribute::BY_NAME),
+        };
+        // By status the direction is that of the statuses; within one, names go up.
+        let ascending = query.direction == Direction::Ascending || query.sort == SortBy::PaymentStatus;
+        let sort = match after {
+            None => Sorted::All,
+            Some(after) if ascending => Sorted::Above(after.to_owned()),
+            Some(after) => Sorted::Below(after.to_owned()),
+        };
+        let wanted = query.limit.saturating_add(1);
+        let range = Range {
+            index: Some(index),
+            partition: key::account_list(ws, status),
+            sort,
+            newest_last: ascending,
+            limit: query.search.is_none().then(|| i32::try_from(wanted).unwrap_or(i32::MAX)),
+            containing: query.search.clone(),
+        };
+        let mut found = Vec::new();
+        let mut next = None;
+        loop {
+            let (rows, following) = self.query_page(&range, next).await?;
+            let keyed = |row: Row| (row.text(index.1).unwrap_or_default().to_owned(), row);
+            found.extend(rows.into_iter().map(keyed));
+            next = following;
+            if next.is_none() || found.len() >= wanted {
+                found.truncate(wanted);
+                return Ok(found);
+            }
+        }
+    }
+
+    /// A page of the customers that no account takes, by name, and the place where the next begins.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn unmatched_customers(
+        &self,
+        ws: &WorkspaceId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Matched>, Option<String>), StoreError> {
+        self.matched_page(key::unmatched_list(ws), after, limit).await
+    }
+
+    /// A page of the customers of whom nothing but the id is known, and the place where the next begins.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn unknown_customers(
+        &self,
+        ws: &WorkspaceId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Matched>, Option<String>), StoreError> {
+        self.matched_page(key::unknown_list(ws), after, limit).await
+    }
+
+    async fn matched_page(
+        &self,
+        partition: String,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Matched>, Option<String>), StoreError> {
+        let range = Range {
+            index: Some((INDEX_BY_NAME, attribute::BY_NAME)),
+            sort: after.map_or(Sorted::All, |after| Sorted::Above(after.to_owned())),
+            limit: i32::try_from(limit.saturating_add(1)).ok(),
+            ..Range::all(partition)
+        };
+        let (mut rows, _) = self.query_page(&range, None).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).and_then(|row| row.text(attribute::BY_NAME)).map(str::to_owned);
+        Ok((rows.iter().map(Row::body).collect::<Result<_, _>>()?, next))
+    }
+}

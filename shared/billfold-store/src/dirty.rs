@@ -1,0 +1,81 @@
+//! What must be computed again. A mark is written before or with the facts that make it necessary, and is deleted only
+//! in the revision that was read, so no change is ever overlooked (law 3).
+
+use crate::client::{Range, Store, When, Write};
+use crate::error::StoreError;
+use crate::item::{NewRow, Row, attribute};
+use crate::key::{self, Key};
+use aws_sdk_dynamodb::types::AttributeValue;
+use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
+
+/// Whom a mark is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// A Stripe customer, whose account is found by matching.
+    Customer(CustomerId),
+    /// An account.
+    Account(AccountId),
+}
+
+/// A mark as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Whom it is about.
+    pub subject: Subject,
+    stamp: i64,
+}
+
+fn subject_key(ws: &WorkspaceId, subject: &Subject) -> Key {
+    match subject {
+        Subject::Customer(customer) => key::dirty_customer(ws, customer),
+        Subject::Account(account) => key::dirty_account(ws, account),
+    }
+}
+
+impl Store {
+    /// The write that marks somebody. `stamp` tells this mark from an older one: any number that is not used again.
+    #[must_use]
+    pub fn mark(ws: &WorkspaceId, subject: &Subject, stamp: i64) -> Write {
+        let row = NewRow::bare(&subject_key(ws, subject)).number(attribute::STAMP, stamp);
+        Write::put(row, When::Always)
+    }
+
+    /// The write that takes a mark away, if it is still the one that was read.
+    #[must_use]
+    pub fn unmark(ws: &WorkspaceId, mark: &Mark) -> Write {
+        let stamp = AttributeValue::N(mark.stamp.to_string());
+        Write::delete(subject_key(ws, &mark.subject), When::Is(attribute::STAMP, stamp))
+    }
+
+    /// Some marks of a shard.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn marks(&self, ws: &WorkspaceId, shard: u8, limit: i32) -> Result<Vec<Mark>, StoreError> {
+        let range = Range { limit: Some(limit), ..Range::all(key::dirty_partition(ws, shard)) };
+        self.query_page(&range, None).await?.0.iter().map(mark).collect()
+    }
+
+    /// Writes marks for many, in transactions.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn mark_all(&self, ws: &WorkspaceId, subjects: &[Subject], stamp: i64) -> Result<(), StoreError> {
+        for some in subjects.chunks(crate::client::TRANSACTION_ACTIONS_MAX) {
+            self.transact(some.iter().map(|subject| Self::mark(ws, subject, stamp)).collect()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn mark(row: &Row) -> Result<Mark, StoreError> {
+    let corrupt = || StoreError::corrupt(row.name(), "it is not a mark");
+    let stamp = row.number(attribute::STAMP).ok_or_else(corrupt)?;
+    let (kind, id) = row.sort_key().split_once('#').ok_or_else(corrupt)?;
+    let subject = match kind {
+        "C" => Subject::Customer(CustomerId::new(id).map_err(|_| corrupt())?),
+        "A" => Subject::Account(AccountId::new(id).map_err(|_| corrupt())?),
+        _ => return Err(corrupt()),
+    };
+    Ok(Mark { subject, stamp })
+}

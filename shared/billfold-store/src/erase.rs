@@ -1,0 +1,147 @@
+//! Erasing what is stored of a workspace, list by list and partition by partition. Done again it finds what is left, so
+//! it can be stopped anywhere.
+
+use crate::accounts::{AccountSource, Direction, ListQuery, SortBy};
+use crate::client::{Range, Store, TRANSACTION_ACTIONS_MAX, When, Write};
+use crate::error::StoreError;
+use crate::item::Row;
+use crate::key::{self, Key, SHARDS};
+use billfold_core::facts::Invoice;
+use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
+
+/// Rows of a list that are erased together.
+const PAGE: usize = 500;
+
+/// What is erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erase {
+    /// What was read from Stripe, and what was computed from it. Given accounts and settings stay.
+    Synced,
+    /// Everything.
+    Everything,
+}
+
+impl Store {
+    /// Erases what a workspace has; how many rows that were.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store; calling again goes on.
+    pub async fn erase(&self, ws: &WorkspaceId, what: Erase) -> Result<u64, StoreError> {
+        let mut erased = self.erase_accounts(ws, what).await?;
+        erased = erased.saturating_add(self.erase_unmatched(ws).await?);
+        for shard in 0..SHARDS {
+            erased = erased.saturating_add(self.erase_marked(ws, shard).await?);
+            erased = erased.saturating_add(self.erase_partition(&key::catalogue_partition(ws, shard)).await?);
+        }
+        erased = erased.saturating_add(self.erase_runs(ws).await?);
+        if what == Erase::Everything {
+            erased = erased.saturating_add(self.erase_partition(&key::connection(ws).partition).await?);
+            self.write(Write::delete(key::workspace(ws), When::Always)).await?;
+        }
+        Ok(erased)
+    }
+
+    async fn erase_accounts(&self, ws: &WorkspaceId, what: Erase) -> Result<u64, StoreError> {
+        let mut query = ListQuery {
+            sort: SortBy::Name,
+            direction: Direction::Ascending,
+            payment_status: None,
+            search: None,
+            after: None,
+            limit: PAGE,
+        };
+        let mut erased = 0u64;
+        loop {
+            let (rows, next) = self.list_accounts(ws, &query).await?;
+            for row in rows {
+                erased = erased.saturating_add(self.erase_account(ws, &row.id, what).await?);
+            }
+            query.after = next;
+            if query.after.is_none() {
+                return Ok(erased);
+            }
+        }
+    }
+
+    async fn erase_account(&self, ws: &WorkspaceId, id: &AccountId, what: Erase) -> Result<u64, StoreError> {
+        let rows = self.account_rows(ws, id).await?;
+        let mut erased = 0u64;
+        for customer in &rows.customers {
+            erased = erased.saturating_add(self.erase_customer(ws, customer).await?);
+        }
+        let account = rows.account.map(|account| account.row);
+        let given = account.as_ref().is_some_and(|account| account.source == AccountSource::Given);
+        if given && what == Erase::Synced {
+            let links = rows.customers.iter().map(|customer| key::account_customer(ws, id, customer));
+            return Ok(erased.saturating_add(self.delete_keys(links.collect()).await?));
+        }
+        let domains = account.iter().flat_map(|account| &account.domains);
+        erased = erased.saturating_add(
+            self.delete_keys(domains.map(|domain| key::domain_owner(ws, domain)).collect()).await?,
+        );
+        Ok(erased.saturating_add(self.erase_partition(&key::account_partition(ws, id)).await?))
+    }
+
+    async fn erase_unmatched(&self, ws: &WorkspaceId) -> Result<u64, StoreError> {
+        let mut erased = 0u64;
+        loop {
+            let (mut found, _) = self.unmatched_customers(ws, None, PAGE).await?;
+            found.extend(self.unknown_customers(ws, None, PAGE).await?.0);
+            if found.is_empty() {
+                return Ok(erased);
+            }
+            for matched in found {
+                erased = erased.saturating_add(self.erase_customer(ws, &matched.customer).await?);
+            }
+        }
+    }
+
+    /// Customers that were read but not yet computed are in no list; their marks name them.
+    async fn erase_marked(&self, ws: &WorkspaceId, shard: u8) -> Result<u64, StoreError> {
+        let partition = key::dirty_partition(ws, shard);
+        let mut erased = 0u64;
+        for row in self.query(&Range::all(partition.clone())).await? {
+            if let Some(customer) = row.sort_key().strip_prefix("C#").and_then(|id| CustomerId::new(id).ok()) {
+                erased = erased.saturating_add(self.erase_customer(ws, &customer).await?);
+            }
+        }
+        Ok(erased.saturating_add(self.erase_partition(&partition).await?))
+    }
+
+    async fn erase_customer(&self, ws: &WorkspaceId, customer: &CustomerId) -> Result<u64, StoreError> {
+        let partition = key::customer_partition(ws, customer);
+        let mut erased = 0u64;
+        for row in self.query(&Range::prefix(partition.clone(), key::sort::INVOICE_PREFIX)).await? {
+            if row.has(crate::facts::PARTS) {
+                let invoice: Invoice = row.body()?;
+                let lines = key::invoice_lines_partition(ws, invoice.id.as_str());
+                erased = erased.saturating_add(self.erase_partition(&lines).await?);
+            }
+        }
+        Ok(erased.saturating_add(self.erase_partition(&partition).await?))
+    }
+
+    async fn erase_runs(&self, ws: &WorkspaceId) -> Result<u64, StoreError> {
+        let partition = key::runs(ws);
+        let mut erased = 0u64;
+        for row in self.query(&Range::all(partition.clone())).await? {
+            let run = billfold_core::id::RunId::new(row.sort_key()).map_err(|e| StoreError::corrupt(row.name(), e))?;
+            erased = erased.saturating_add(self.erase_partition(&key::run_partition(ws, &run)).await?);
+        }
+        Ok(erased.saturating_add(self.erase_partition(&partition).await?))
+    }
+
+    async fn erase_partition(&self, partition: &str) -> Result<u64, StoreError> {
+        let rows = self.query(&Range::all(partition.to_owned())).await?;
+        let key = |row: &Row| Key { partition: partition.to_owned(), sort: row.sort_key().to_owned() };
+        self.delete_keys(rows.iter().map(key).collect()).await
+    }
+
+    async fn delete_keys(&self, keys: Vec<Key>) -> Result<u64, StoreError> {
+        for some in keys.chunks(TRANSACTION_ACTIONS_MAX) {
+            let deletes = some.iter().map(|key| Write::delete(key.clone(), When::Always)).collect();
+            self.transact(deletes).await?;
+        }
+        Ok(u64::try_from(keys.len()).unwrap_or(u64::MAX))
+    }
+}

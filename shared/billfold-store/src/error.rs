@@ -1,0 +1,66 @@
+//! What can go wrong with the store, and what a caller may do about it.
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use std::error::Error;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A condition did not hold: somebody else wrote first. Read again and decide again.
+    #[error("another writer was first")]
+    Conflict,
+    /// The worker's fencing number is old: another worker has taken over, and this one must stop.
+    #[error("another worker has taken over")]
+    Fenced,
+    /// DynamoDB is busy or out of reach; the SDK has already tried again. Try later.
+    #[error("the store cannot be reached")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// DynamoDB refused the request: a fault of Billfold's or of its deployment.
+    #[error("the store refused a request")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
+    /// A row is not what it should be.
+    #[error("the row {row} cannot be read: {reason}")]
+    Corrupt {
+        /// Its key.
+        row: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The embedded engine could not be opened.
+    #[error("the embedded store cannot be opened: {0}")]
+    Engine(String),
+}
+
+impl StoreError {
+    /// True when the same call may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Conflict)
+    }
+
+    pub(crate) fn corrupt(row: impl Into<String>, reason: impl ToString) -> Self {
+        Self::Corrupt { row: row.into(), reason: reason.to_string() }
+    }
+}
+
+/// Sorts an error of the SDK into what a caller can do about it.
+pub(crate) fn from_sdk<E, R>(error: SdkError<E, R>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned);
+    let text = DisplayErrorContext(&error).to_string();
+    match code.as_deref() {
+        Some("ConditionalCheckFailedException" | "TransactionConflictException") => StoreError::Conflict,
+        Some(
+            "ProvisionedThroughputExceededException"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TransactionInProgressException"
+            | "InternalServerError",
+        )
+        | None => StoreError::Unavailable(text.into()),
+        Some(_) => StoreError::Refused(text.into()),
+    }
+}

@@ -1,0 +1,265 @@
+//! Facts and tombstones. Which version wins is decided by `billfold_core::fold`; here every write compares and sets the
+//! row's revision, so a lost race is noticed and decided again.
+
+use crate::client::{Range, Store, Transacted, When, Write};
+use crate::error::StoreError;
+use crate::item::{NewRow, Row, attribute};
+use crate::key::{self, Key};
+use crate::table::INDEX_BY_NAME;
+use billfold_core::facts::{Customer, Fact, Invoice, InvoiceStatus, Kind, Line, Subscription};
+use billfold_core::fold::{Digest, Stored};
+use billfold_core::id::{CustomerId, WorkspaceId};
+use jiff::Timestamp;
+use std::collections::HashMap;
+
+/// Lines that stay in the invoice's own row; more go to rows of their own, so that no row outgrows DynamoDB.
+const LINES_INLINE_MAX: usize = 25;
+const LINES_PER_PART: usize = 200;
+pub(crate) const PARTS: &str = "parts";
+
+/// A fact with its place and its digest, ready to be compared and written.
+#[derive(Debug, Clone)]
+pub struct FactRow {
+    /// The fact.
+    pub fact: Fact,
+    /// When Stripe said so.
+    pub as_of: Timestamp,
+    /// Digest of all of it.
+    pub digest: Digest,
+    key: Key,
+    json: String,
+}
+
+/// A stored version: what an incoming one is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredFact {
+    /// For the fold.
+    pub version: Stored,
+    /// True for a tombstone.
+    pub gone: bool,
+    rev: u64,
+}
+
+/// A customer's facts, and whose the customer is.
+#[derive(Debug, Clone, Default)]
+pub struct CustomerRows {
+    /// The customer; `None` if it is not stored, or deleted.
+    pub customer: Option<Customer>,
+    /// True if Stripe has deleted the customer.
+    pub gone: bool,
+    /// Its subscriptions.
+    pub subscriptions: Vec<Subscription>,
+    /// Its invoices, newest first.
+    pub invoices: Vec<Invoice>,
+    /// The account that it was matched to.
+    pub matched: Option<crate::accounts::Matched>,
+}
+
+impl FactRow {
+    /// Prepares a fact.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written as JSON.
+    pub fn new(ws: &WorkspaceId, fact: Fact, as_of: Timestamp) -> Result<Self, StoreError> {
+        let key = place(ws, &fact);
+        let json = fact.to_json().map_err(|error| StoreError::corrupt(key.to_string(), error))?;
+        Ok(Self { digest: Digest::of(&json), as_of, key, json, fact })
+    }
+
+    /// The writes that store it over `stored`, which must still be the stored version.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it cannot be written as JSON.
+    pub fn writes(&self, ws: &WorkspaceId, stored: Option<&StoredFact>) -> Result<Vec<Write>, StoreError> {
+        let (body, parts) = self.body_and_parts()?;
+        let mut row = versioned(&self.key, self.as_of, &self.digest, stored).body(body);
+        if let Fact::Invoice(invoice) = &self.fact
+            && invoice.status == InvoiceStatus::Draft
+        {
+            row = row.text(attribute::LIST, key::drafts(ws)).text(attribute::BY_NAME, invoice.id.as_str());
+        }
+        let mut writes = Vec::with_capacity(1);
+        if !parts.is_empty() {
+            row = row.number(PARTS, parts.len());
+        }
+        for (number, part) in parts.into_iter().enumerate() {
+            let key = key::invoice_lines(ws, self.fact.id(), number);
+            writes.push(Write::put(NewRow::bare(&key).body(part), When::Always));
+        }
+        writes.push(Write::put(row, unchanged(stored)));
+        Ok(writes)
+    }
+
+    fn body_and_parts(&self) -> Result<(String, Vec<String>), StoreError> {
+        let corrupt = |error: serde_json::Error| StoreError::corrupt(self.key.to_string(), error);
+        match &self.fact {
+            Fact::Invoice(invoice) if invoice.lines.len() > LINES_INLINE_MAX => {
+                let head = Invoice { lines: Vec::new(), ..(**invoice).clone() };
+                let parts = invoice.lines.chunks(LINES_PER_PART).map(serde_json::to_string);
+                let parts = parts.collect::<Result<Vec<_>, _>>().map_err(corrupt)?;
+                Ok((serde_json::to_string(&head).map_err(corrupt)?, parts))
+            }
+            _ => Ok((self.json.clone(), Vec::new())),
+        }
+    }
+}
+
+/// Where a fact lives.
+fn place(ws: &WorkspaceId, fact: &Fact) -> Key {
+    match fact {
+        Fact::Product(_) | Fact::Price(_) | Fact::Coupon(_) => key::catalogue(ws, fact.kind(), fact.id()),
+        Fact::Customer(customer) => key::customer(ws, &customer.id),
+        Fact::Subscription(one) => key::subscription(ws, &one.customer, one.id.as_str()),
+        Fact::Invoice(one) => key::invoice(ws, &one.customer, one.created, one.id.as_str()),
+    }
+}
+
+fn versioned(key: &Key, as_of: Timestamp, digest: &Digest, stored: Option<&StoredFact>) -> NewRow {
+    NewRow::bare(key)
+        .rev(stored.map_or(1, |stored| stored.rev.saturating_add(1)))
+        .number(attribute::AS_OF, as_of.as_second())
+        .text(attribute::DIGEST, hex::encode(digest.0))
+}
+
+fn unchanged(stored: Option<&StoredFact>) -> When {
+    stored.map_or(When::Absent, |stored| When::Rev(stored.rev))
+}
+
+fn stored(row: &Row) -> Result<StoredFact, StoreError> {
+    let corrupt = |what: &str| StoreError::corrupt(row.name(), what);
+    let as_of = row.number(attribute::AS_OF).and_then(|s| Timestamp::from_second(s).ok());
+    let mut digest = [0; 16];
+    let text = row.text(attribute::DIGEST).ok_or_else(|| corrupt("it has no digest"))?;
+    hex::decode_to_slice(text, &mut digest).map_err(|_| corrupt("its digest is malformed"))?;
+    Ok(StoredFact {
+        version: Stored { as_of: as_of.ok_or_else(|| corrupt("it has no time"))?, digest: Digest(digest) },
+        gone: row.has(attribute::GONE),
+        rev: row.rev(),
+    })
+}
+
+impl Store {
+    /// The stored versions of facts, by the place of each in `rows`.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn stored_versions(&self, rows: &[FactRow]) -> Result<Vec<Option<StoredFact>>, StoreError> {
+        let mut keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let names = [attribute::AS_OF, attribute::DIGEST, attribute::GONE, attribute::REV];
+        let mut found = HashMap::with_capacity(keys.len());
+        for row in self.batch_get(&keys, &names).await? {
+            let partition = row.text(attribute::PK).unwrap_or_default().to_owned();
+            found.insert((partition, row.sort_key().to_owned()), stored(&row)?);
+        }
+        let version = |row: &FactRow| found.get(&(row.key.partition.clone(), row.key.sort.clone())).copied();
+        Ok(rows.iter().map(version).collect())
+    }
+
+    /// Replaces the stored fact by a tombstone, if it is still the stored version, and marks whom it counts for, in one
+    /// transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it has changed meanwhile.
+    pub async fn bury(
+        &self,
+        ws: &WorkspaceId,
+        fact: &Fact,
+        as_of: Timestamp,
+        over: Option<&StoredFact>,
+        mark: Option<Write>,
+    ) -> Result<(), StoreError> {
+        let row = versioned(&place(ws, fact), as_of, &Digest::tombstone(), over).flag(attribute::GONE);
+        let writes = mark.into_iter().chain([Write::put(row, unchanged(over))]).collect();
+        match self.transact(writes).await? {
+            Transacted::Done => Ok(()),
+            Transacted::Failed(_) => Err(StoreError::Conflict),
+        }
+    }
+
+    /// Buries a customer of whom nothing but the id is known.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the customer is stored after all.
+    pub async fn bury_unknown_customer(
+        &self,
+        ws: &WorkspaceId,
+        customer: &CustomerId,
+        as_of: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = versioned(&key::customer(ws, customer), as_of, &Digest::tombstone(), None).flag(attribute::GONE);
+        self.write(Write::put(row, When::Absent)).await
+    }
+
+    /// Everything about a customer, in one query.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn customer_rows(&self, ws: &WorkspaceId, customer: &CustomerId) -> Result<CustomerRows, StoreError> {
+        let mut rows = CustomerRows::default();
+        for row in self.query(&Range::all(key::customer_partition(ws, customer))).await? {
+            let sort = row.sort_key();
+            match sort {
+                key::sort::CUSTOMER if row.has(attribute::GONE) => rows.gone = true,
+                key::sort::CUSTOMER => rows.customer = Some(row.body()?),
+                key::sort::MATCH => rows.matched = Some(row.body()?),
+                _ if row.has(attribute::GONE) => {}
+                _ if sort.starts_with(key::sort::SUBSCRIPTION_PREFIX) => rows.subscriptions.push(row.body()?),
+                _ if sort.starts_with(key::sort::INVOICE_PREFIX) => rows.invoices.push(self.invoice(ws, &row).await?),
+                _ => return Err(StoreError::corrupt(row.name(), "it is not a row of a customer")),
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn invoice(&self, ws: &WorkspaceId, row: &Row) -> Result<Invoice, StoreError> {
+        let mut invoice: Invoice = row.body()?;
+        if let Some(parts) = row.number(PARTS) {
+            let range = Range::all(key::invoice_lines_partition(ws, invoice.id.as_str()));
+            let wanted = usize::try_from(parts).unwrap_or(0);
+            for part in self.query(&range).await?.iter().take(wanted) {
+                invoice.lines.extend(part.body::<Vec<Line>>()?);
+            }
+        }
+        Ok(invoice)
+    }
+
+    /// Draft invoices: the only ones that can be deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn draft_invoices(&self, ws: &WorkspaceId) -> Result<Vec<Invoice>, StoreError> {
+        let range =
+            Range { index: Some((INDEX_BY_NAME, attribute::BY_NAME)), ..Range::all(key::drafts(ws)) };
+        self.query(&range).await?.iter().map(Row::body).collect()
+    }
+
+    /// The whole catalogue: products, prices and coupons that are not deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn catalogue(&self, ws: &WorkspaceId) -> Result<Vec<Fact>, StoreError> {
+        let shards = (0..key::SHARDS).map(|shard| async move {
+            self.query(&Range::all(key::catalogue_partition(ws, shard))).await
+        });
+        let mut facts = Vec::new();
+        for rows in futures::future::try_join_all(shards).await? {
+            for row in rows.iter().filter(|row| !row.has(attribute::GONE)) {
+                facts.push(catalogue_fact(row)?);
+            }
+        }
+        Ok(facts)
+    }
+}
+
+fn catalogue_fact(row: &Row) -> Result<Fact, StoreError> {
+    let corrupt = |reason: String| StoreError::corrupt(row.name(), reason);
+    let kind = match row.sort_key().split_once('#') {
+        Some(("product", _)) => Kind::Product,
+        Some(("price", _)) => Kind::Price,
+        Some(("coupon", _)) => Kind::Coupon,
+        _ => return Err(corrupt("it is not of the catalogue".into())),
+    };
+    Fact::from_json(kind, row.body_text()?).map_err(|error| corrupt(error.to_string()))
+}

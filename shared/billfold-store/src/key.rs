@@ -1,0 +1,264 @@
+//! Every key of the table, built and parsed here and nowhere else. The workspace is in each of them (law 8).
+//!
+//! | partition | sort | row |
+//! |---|---|---|
+//! | `W` | workspace | that the workspace exists |
+//! | `W#ws` | `CONN` `SETTINGS` `LEASE` | connection, settings, the running sync |
+//! | `W#ws#R` | run | a run |
+//! | `W#ws#R#run` | `WIN#list#n` `SEEN#list#n#page` | a window with its checkpoint, the ids that a page listed |
+//! | `W#ws#P#shard` | `product#id` `price#id` `coupon#id` | the catalogue |
+//! | `W#ws#C#cus` | `CUS` `MATCH` `SUB#id` `INV#newest-first#id` | a customer's facts, and whose they are |
+//! | `W#ws#I#invoice` | `n` | a part of an invoice's long list of lines |
+//! | `W#ws#A#acc` | `ACCOUNT` `LIST` `BILLING` `CUS#cus` | an account: who it is, its line in the table, its billing, its customers |
+//! | `W#ws#O#domain` | `ACCOUNT` | which account owns a domain |
+//! | `W#ws#D#shard` | `C#cus` `A#acc` | what must be computed again |
+//! | `X#name` | any | rows of the embedded queue and vault |
+//!
+//! Partitions of the indexes: `W#ws#L#status` accounts by payment status, `W#ws#U` customers that no account takes,
+//! `W#ws#N` customers of whom nothing but the id is known, `W#ws#F` draft invoices.
+
+use crate::item::{Item, attribute};
+use aws_sdk_dynamodb::types::AttributeValue;
+use billfold_core::facts::Kind;
+use billfold_core::id::{AccountId, CustomerId, RunId, WorkspaceId};
+use billfold_core::window::Listing;
+use jiff::Timestamp;
+use std::fmt;
+
+/// Partitions of the catalogue and of dirty marks: so that no partition takes all the writes.
+pub const SHARDS: u8 = 8;
+
+/// The key of one row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Partition key.
+    pub partition: String,
+    /// Sort key.
+    pub sort: String,
+}
+
+impl Key {
+    fn new(partition: String, sort: impl Into<String>) -> Self {
+        Self { partition, sort: sort.into() }
+    }
+
+    pub(crate) fn item(&self) -> Item {
+        Item::from([
+            (attribute::PK.to_owned(), AttributeValue::S(self.partition.clone())),
+            (attribute::SK.to_owned(), AttributeValue::S(self.sort.clone())),
+        ])
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.partition, self.sort)
+    }
+}
+
+/// Sort keys that are words.
+pub(crate) mod sort {
+    pub(crate) const ACCOUNT: &str = "ACCOUNT";
+    pub(crate) const LIST: &str = "LIST";
+    pub(crate) const BILLING: &str = "BILLING";
+    pub(crate) const CUSTOMER: &str = "CUS";
+    pub(crate) const MATCH: &str = "MATCH";
+    pub(crate) const CUSTOMER_PREFIX: &str = "CUS#";
+    pub(crate) const SUBSCRIPTION_PREFIX: &str = "SUB#";
+    pub(crate) const INVOICE_PREFIX: &str = "INV#";
+    pub(crate) const WINDOW_PREFIX: &str = "WIN#";
+    pub(crate) const SEEN_PREFIX: &str = "SEEN#";
+}
+
+pub(crate) fn workspaces() -> String {
+    "W".to_owned()
+}
+
+pub(crate) fn workspace(ws: &WorkspaceId) -> Key {
+    Key::new(workspaces(), ws.as_str())
+}
+
+pub(crate) fn connection(ws: &WorkspaceId) -> Key {
+    Key::new(format!("W#{ws}"), "CONN")
+}
+
+pub(crate) fn settings(ws: &WorkspaceId) -> Key {
+    Key::new(format!("W#{ws}"), "SETTINGS")
+}
+
+pub(crate) fn lease(ws: &WorkspaceId) -> Key {
+    Key::new(format!("W#{ws}"), "LEASE")
+}
+
+pub(crate) fn runs(ws: &WorkspaceId) -> String {
+    format!("W#{ws}#R")
+}
+
+pub(crate) fn run(ws: &WorkspaceId, run: &RunId) -> Key {
+    Key::new(runs(ws), run.as_str())
+}
+
+pub(crate) fn run_partition(ws: &WorkspaceId, run: &RunId) -> String {
+    format!("W#{ws}#R#{run}")
+}
+
+pub(crate) fn window(ws: &WorkspaceId, run: &RunId, name: &str) -> Key {
+    Key::new(run_partition(ws, run), format!("{}{name}", sort::WINDOW_PREFIX))
+}
+
+pub(crate) fn seen(ws: &WorkspaceId, run: &RunId, listing: Listing, window: u32, page: u64) -> Key {
+    let stage = listing.kind().as_str();
+    Key::new(run_partition(ws, run), format!("{}{stage}#{listing:?}#{window:05}#{page:06}", sort::SEEN_PREFIX))
+}
+
+pub(crate) fn catalogue_partition(ws: &WorkspaceId, shard: u8) -> String {
+    format!("W#{ws}#P#{shard}")
+}
+
+pub(crate) fn customer_partition(ws: &WorkspaceId, customer: &CustomerId) -> String {
+    format!("W#{ws}#C#{customer}")
+}
+
+pub(crate) fn account_partition(ws: &WorkspaceId, account: &AccountId) -> String {
+    format!("W#{ws}#A#{account}")
+}
+
+pub(crate) fn account(ws: &WorkspaceId, account: &AccountId, sort: &str) -> Key {
+    Key::new(account_partition(ws, account), sort)
+}
+
+pub(crate) fn account_customer(ws: &WorkspaceId, account: &AccountId, customer: &CustomerId) -> Key {
+    Key::new(account_partition(ws, account), format!("{}{customer}", sort::CUSTOMER_PREFIX))
+}
+
+pub(crate) fn customer_match(ws: &WorkspaceId, customer: &CustomerId) -> Key {
+    Key::new(customer_partition(ws, customer), sort::MATCH)
+}
+
+pub(crate) fn domain_owner(ws: &WorkspaceId, domain: &str) -> Key {
+    Key::new(format!("W#{ws}#O#{domain}"), sort::ACCOUNT)
+}
+
+pub(crate) fn dirty_partition(ws: &WorkspaceId, shard: u8) -> String {
+    format!("W#{ws}#D#{shard}")
+}
+
+pub(crate) fn dirty_customer(ws: &WorkspaceId, customer: &CustomerId) -> Key {
+    Key::new(dirty_partition(ws, shard(customer.as_str())), format!("C#{customer}"))
+}
+
+pub(crate) fn dirty_account(ws: &WorkspaceId, account: &AccountId) -> Key {
+    Key::new(dirty_partition(ws, shard(account.as_str())), format!("A#{account}"))
+}
+
+pub(crate) fn account_list(ws: &WorkspaceId, status: &str) -> String {
+    format!("W#{ws}#L#{status}")
+}
+
+pub(crate) fn unmatched_list(ws: &WorkspaceId) -> String {
+    format!("W#{ws}#U")
+}
+
+pub(crate) fn drafts(ws: &WorkspaceId) -> String {
+    format!("W#{ws}#F")
+}
+
+pub(crate) fn unknown_list(ws: &WorkspaceId) -> String {
+    format!("W#{ws}#N")
+}
+
+pub(crate) fn local(name: &str, sort: &str) -> Key {
+    Key::new(format!("X#{name}"), sort)
+}
+
+/// Where a fact of the catalogue lives.
+pub(crate) fn catalogue(ws: &WorkspaceId, kind: Kind, id: &str) -> Key {
+    Key::new(catalogue_partition(ws, shard(id)), format!("{}#{id}", kind.as_str()))
+}
+
+/// Where a customer lives.
+pub(crate) fn customer(ws: &WorkspaceId, customer: &CustomerId) -> Key {
+    Key::new(customer_partition(ws, customer), sort::CUSTOMER)
+}
+
+/// Where a subscription lives.
+pub(crate) fn subscription(ws: &WorkspaceId, customer: &CustomerId, id: &str) -> Key {
+    Key::new(customer_partition(ws, customer), format!("{}{id}", sort::SUBSCRIPTION_PREFIX))
+}
+
+/// Where an invoice lives: a customer's newest first. Stripe never changes an object's creation time.
+pub(crate) fn invoice(ws: &WorkspaceId, customer: &CustomerId, created: Timestamp, id: &str) -> Key {
+    let newest_first = i64::MAX.saturating_sub(created.as_second());
+    Key::new(customer_partition(ws, customer), format!("{}{newest_first:019}#{id}", sort::INVOICE_PREFIX))
+}
+
+/// Where a part of an invoice's long list of lines lives.
+pub(crate) fn invoice_lines(ws: &WorkspaceId, id: &str, part: usize) -> Key {
+    Key::new(invoice_lines_partition(ws, id), format!("{part:04}"))
+}
+
+pub(crate) fn invoice_lines_partition(ws: &WorkspaceId, id: &str) -> String {
+    format!("W#{ws}#I#{id}")
+}
+
+/// An FNV-1a hash, folded to a shard: the same on every machine and in every version.
+pub(crate) fn shard(text: &str) -> u8 {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    u8::try_from(hash.checked_rem(u64::from(SHARDS)).unwrap_or(0)).unwrap_or(0)
+}
+
+/// A number as text that sorts as the number does, for sort keys of indexes.
+pub(crate) fn sortable(number: i64) -> String {
+    format!("{:020}", i128::from(number).saturating_sub(i128::from(i64::MIN)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ws(text: &str) -> WorkspaceId {
+        WorkspaceId::new(text).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_sort_as_text(a: i64, b: i64) {
+            prop_assert_eq!(a.cmp(&b), sortable(a).cmp(&sortable(b)));
+        }
+
+        #[test]
+        fn invoices_sort_newest_first(a in 0i64..4_000_000_000, b in 0i64..4_000_000_000) {
+            let key = |at| invoice(&ws("w"), &CustomerId::new("cus_1").unwrap(), Timestamp::from_second(at).unwrap(), "in").sort;
+            prop_assert_eq!(a.cmp(&b).reverse(), key(a).cmp(&key(b)));
+        }
+
+        #[test]
+        fn no_two_workspaces_share_a_partition(a in "[a-zA-Z0-9_.:|-]{1,20}", b in "[a-zA-Z0-9_.:|-]{1,20}", id in "[a-zA-Z0-9_]{1,12}") {
+            prop_assume!(a != b);
+            let partitions = |ws: &WorkspaceId| {
+                let (customer, account, run_id) =
+                    (CustomerId::new(id.as_str()).unwrap(), AccountId::new(id.as_str()).unwrap(), RunId::new(id.as_str()).unwrap());
+                vec![
+                    connection(ws).partition, runs(ws), run_partition(ws, &run_id), catalogue_partition(ws, 1),
+                    customer_partition(ws, &customer), account_partition(ws, &account), domain_owner(ws, &id).partition,
+                    invoice_lines_partition(ws, &id), dirty_partition(ws, 1), account_list(ws, "paid"), unmatched_list(ws), unknown_list(ws), drafts(ws),
+                ]
+            };
+            for one in partitions(&ws(&a)) {
+                prop_assert!(!partitions(&ws(&b)).contains(&one), "{}", one);
+            }
+        }
+    }
+
+    #[test]
+    fn shards_are_used_evenly_enough() {
+        let mut counts = [0u32; SHARDS as usize];
+        for n in 0..8000 {
+            counts[usize::from(shard(&format!("cus_{n}")))] += 1;
+        }
+        assert!(counts.iter().all(|count| (700..1300).contains(count)), "{counts:?}");
+    }
+}

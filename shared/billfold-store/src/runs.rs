@@ -1,0 +1,195 @@
+//! Runs and their checkpoints. A worker writes only with its fencing number, which every checkpoint row carries: once
+//! another worker has taken over, nothing of the old one's arrives (law 6).
+
+use crate::client::{Action, Range, Store, TRANSACTION_ACTIONS_MAX, Transacted, When, Write};
+use crate::error::StoreError;
+use crate::item::{NewRow, Row, attribute};
+use crate::key;
+use aws_sdk_dynamodb::types::AttributeValue;
+use billfold_core::id::{RunId, WorkspaceId};
+use billfold_core::run::Run;
+use billfold_core::window::{Checkpoint, Listing};
+use jiff::Timestamp;
+
+/// How long what a run needed is kept after it: for looking into it.
+const RUN_ROWS_KEPT_S: i64 = 30 * 24 * 3600;
+
+/// A worker's right to write: the checkpoint it works on, and its fencing number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    /// The tenant.
+    pub ws: WorkspaceId,
+    /// The run.
+    pub run: RunId,
+    /// The fencing number.
+    pub number: u64,
+}
+
+impl Fence {
+    /// The write that fails unless the worker still has its checkpoint.
+    fn guard(&self, name: &str) -> Write {
+        Write::check(key::window(&self.ws, &self.run, name), self.holds())
+    }
+
+    fn holds(&self) -> When {
+        When::Is(attribute::FENCE, AttributeValue::N(self.number.to_string()))
+    }
+
+    fn row(&self, checkpoint: &Checkpoint) -> Result<NewRow, StoreError> {
+        let key = key::window(&self.ws, &self.run, &checkpoint.name());
+        Ok(NewRow::new(&key, checkpoint)?.number(attribute::FENCE, self.number))
+    }
+}
+
+/// What a worker writes with one checkpoint: rows, then the checkpoint, then nothing if it was fenced off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saved {
+    /// Everything is written, the checkpoint last.
+    Saved,
+    /// Some row changed under the worker: read again and decide again. The checkpoint has not moved.
+    Lost,
+}
+
+impl Store {
+    /// A run.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn run(&self, ws: &WorkspaceId, run: &RunId) -> Result<Option<Run>, StoreError> {
+        self.get(&key::run(ws, run)).await?.map(|row| row.body()).transpose()
+    }
+
+    /// Runs, newest first, older than `before` if it is given.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn runs(&self, ws: &WorkspaceId, before: Option<&str>, limit: i32) -> Result<Vec<Run>, StoreError> {
+        let mut range = Range { newest_last: false, limit: Some(limit), ..Range::all(key::runs(ws)) };
+        if let Some(before) = before {
+            range.sort = crate::client::Sorted::Below(before.to_owned());
+        }
+        self.query_page(&range, None).await?.0.iter().map(Row::body).collect()
+    }
+
+    /// Writes the run's row, if the worker still has the lease's number on one of its checkpoints.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if another worker has taken over.
+    pub async fn save_run(&self, fence: &Fence, run: &Run, checkpoint: &str) -> Result<(), StoreError> {
+        let row = NewRow::new(&key::run(&fence.ws, &run.id), run)?;
+        let writes = vec![fence.guard(checkpoint), Write::put(row, When::Always)];
+        match self.transact_patiently(writes).await? {
+            Transacted::Done => Ok(()),
+            Transacted::Failed(_) => Err(StoreError::Fenced),
+        }
+    }
+
+    /// The checkpoints of a run, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn checkpoints(&self, ws: &WorkspaceId, run: &RunId) -> Result<Vec<Checkpoint>, StoreError> {
+        let range = Range::prefix(key::run_partition(ws, run), key::sort::WINDOW_PREFIX);
+        self.query(&range).await?.iter().map(Row::body).collect()
+    }
+
+    /// Adds checkpoints to a run; those that are there stay as they are.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn add_checkpoints(&self, fence: &Fence, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
+        for checkpoint in checkpoints {
+            match self.write(Write::put(fence.row(checkpoint)?, When::Absent)).await {
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts a window in two: both halves in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if another worker has taken over.
+    pub async fn save_split(&self, fence: &Fence, newer: &Checkpoint, older: &Checkpoint) -> Result<(), StoreError> {
+        let writes =
+            vec![Write::put(fence.row(newer)?, fence.holds()), Write::put(fence.row(older)?, When::Absent)];
+        match self.transact_patiently(writes).await? {
+            Transacted::Done => Ok(()),
+            Transacted::Failed(_) => Err(StoreError::Fenced),
+        }
+    }
+
+    /// Writes rows and then the checkpoint that says so, in as many transactions as they need, each refused once
+    /// another worker has taken over.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if another worker has taken over.
+    pub async fn save_page(
+        &self,
+        fence: &Fence,
+        rows: Vec<Write>,
+        checkpoint: &Checkpoint,
+    ) -> Result<Saved, StoreError> {
+        let name = checkpoint.name();
+        let mut rows = rows.into_iter().peekable();
+        loop {
+            let some: Vec<Write> = rows.by_ref().take(TRANSACTION_ACTIONS_MAX - 1).collect();
+            let last = rows.peek().is_none();
+            let own = if last { Write::put(fence.row(checkpoint)?, fence.holds()) } else { fence.guard(&name) };
+            let writes: Vec<Write> = std::iter::once(own).chain(some).collect();
+            match self.transact_patiently(writes).await? {
+                Transacted::Failed(places) if places.contains(&0) => return Err(StoreError::Fenced),
+                Transacted::Failed(_) => return Ok(Saved::Lost),
+                Transacted::Done if last => return Ok(Saved::Saved),
+                Transacted::Done => {}
+            }
+        }
+    }
+
+    /// Raises the fencing number of every checkpoint of a run, so that a worker with a lower one can write nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn raise_fences(&self, ws: &WorkspaceId, run: &RunId, fence: u64) -> Result<(), StoreError> {
+        let range = Range::prefix(key::run_partition(ws, run), key::sort::WINDOW_PREFIX);
+        let value = i64::try_from(fence).map_err(|e| StoreError::corrupt("lease", e))?;
+        for row in self.query(&range).await? {
+            let key = key::Key { partition: range.partition.clone(), sort: row.sort_key().to_owned() };
+            let when = When::Is(attribute::REV, AttributeValue::N(row.rev().to_string()));
+            self.write(Write(Action::SetNumber { key, name: attribute::FENCE, value, when })).await?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the ids that a page listed, for finding out what Stripe no longer lists.
+    #[must_use]
+    pub fn seen_row(fence: &Fence, listing: Listing, window: u32, page: u64, ids: &[&str], now: Timestamp) -> Write {
+        let row = NewRow::bare(&key::seen(&fence.ws, &fence.run, listing, window, page)).body(ids.join(" "));
+        Write::put(row.number(attribute::EXPIRES, now.as_second().saturating_add(RUN_ROWS_KEPT_S)), When::Always)
+    }
+
+    /// The ids that a run's pages listed, of one kind.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn seen_ids(&self, ws: &WorkspaceId, run: &RunId, kind: &str) -> Result<Vec<String>, StoreError> {
+        let range = Range::prefix(key::run_partition(ws, run), format!("{}{kind}#", key::sort::SEEN_PREFIX));
+        let mut ids = Vec::new();
+        for row in self.query(&range).await? {
+            ids.extend(row.body_text()?.split(' ').filter(|id| !id.is_empty()).map(str::to_owned));
+        }
+        Ok(ids)
+    }
+
+    /// A transaction, tried again when it collided with another that touches the same rows.
+    async fn transact_patiently(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
+        for _ in 0..8 {
+            match self.transact(writes.clone()).await {
+                Err(StoreError::Conflict) => tokio::task::yield_now().await,
+                other => return other,
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+}
