@@ -11,10 +11,11 @@ use billfold_core::id::WorkspaceId;
 use billfold_core::key::{KeyShape, check_signing_secret, key_shape};
 use billfold_core::money::Currency;
 use billfold_core::run::Trigger;
-use billfold_stripe::{AccountIdentity, Client, Endpoint, StripeError};
+use billfold_stripe::{AccountIdentity, Client, Endpoint, Patience, StripeError};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What somebody pasted.
 pub struct ConnectRequest {
@@ -34,6 +35,14 @@ pub enum OtherData {
     /// It is erased first.
     Replace,
 }
+
+/// Somebody sits and waits for the answer: a few tries, and then they are told.
+const SOMEBODY_WAITS: Patience = Patience {
+    tries: 3,
+    refusals: 10,
+    first_wait: Duration::from_millis(500),
+    longest_wait: Duration::from_secs(2),
+};
 
 /// How long a signing secret stays good after another took its place.
 const OLD_SECRET_GOOD: SignedDuration = SignedDuration::from_hours(24);
@@ -74,7 +83,7 @@ impl App {
         let before = self.store().connection(ws).await?;
         let keep = request.other_data == OtherData::Keep;
         refuse_mismatch(before.mismatch(shape.mode, None).filter(|_| keep))?;
-        let stripe = self.stripe(ws, shape.mode, &request.api_key)?;
+        let stripe = self.stripe(ws, shape.mode, &request.api_key)?.with_patience(SOMEBODY_WAITS);
         let (identity, permissions) = check_key(&stripe).await?;
         let mismatch = before.mismatch(shape.mode, identity.id.as_deref());
         refuse_mismatch(mismatch.filter(|_| keep))?;

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::queue::Message;
 use crate::refusal::Refusal;
-use billfold_core::billing::Rates;
+use billfold_core::billing::{self, Rates};
 use billfold_core::id::WorkspaceId;
 use billfold_core::money::Currency;
 use billfold_core::mrr::{Policy, PolicyPatch, Preset};
@@ -91,6 +91,11 @@ impl Settings {
     #[must_use]
     pub fn backfill_days(&self) -> u32 {
         self.backfill_days.unwrap_or(BACKFILL_DAYS)
+    }
+
+    /// What the computation of an account needs of them.
+    pub(crate) fn billing(&self) -> billing::Settings {
+        billing::Settings { currency: self.currency(), policy: self.policy(), rates: self.rates.clone() }
     }
 
     /// As the API shows them.

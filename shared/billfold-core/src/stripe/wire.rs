@@ -24,6 +24,7 @@ impl Expandable {
 /// A nested list; Stripe puts at most ten rows into it.
 #[derive(Debug, Deserialize)]
 pub(super) struct List<T> {
+    #[serde(default = "Vec::new")]
     pub(super) data: Vec<T>,
     #[serde(default)]
     pub(super) has_more: bool,
