@@ -99,7 +99,10 @@ impl App {
     pub async fn account_billing(&self, ws: &WorkspaceId, id: &AccountId) -> Result<Value, Refusal> {
         let rows = self.store().account_rows(ws, id).await?;
         let billing = rows.billing.ok_or_else(|| Refusal::not_found("account"))?;
-        serde_json::from_str(&billing.row).map_err(Refusal::internal)
+        let as_of = self.store().connection(ws).await?.last_sync_at;
+        let mut view: Map<String, Value> = serde_json::from_str(&billing.row).map_err(Refusal::internal)?;
+        view.insert("as_of".into(), as_of.map_or(Value::Null, |at| Value::String(at.to_string())));
+        Ok(Value::Object(view))
     }
 
     /// Takes an account from elsewhere.
@@ -177,7 +180,9 @@ impl App {
         writes.push(Store::mark(ws, &Subject::Account(account.id.clone()), self.stamp()?));
         let claimed = account.domains != had;
         self.store().write_all(writes).await.map_err(|error| match error {
-            StoreError::Conflict => Refusal::new(Kind::Conflict, "account_changed", "The account has changed; try again."),
+            StoreError::Conflict => {
+                Refusal::new(Kind::Conflict, "account_changed", "The account has changed; try again.")
+            }
             other => other.into(),
         })?;
         Batch::new(self.clone(), ws.clone()).await?.compute(&[Subject::Account(account.id.clone())]).await?;
@@ -210,7 +215,8 @@ impl App {
             return Err(Refusal::not_found("account"));
         };
         if account.source == AccountSource::Stripe {
-            let detail = "This account was made for customers in Stripe and would come back. Match them elsewhere instead.";
+            let detail =
+                "This account was made for customers in Stripe and would come back. Match them elsewhere instead.";
             return Err(Refusal::new(Kind::Conflict, "account_is_made", detail));
         }
         for domain in &account.domains {
@@ -276,7 +282,10 @@ mod tests {
             let others: Vec<String> = others.iter().map(|domain| (*domain).to_owned()).collect();
             domains(main, &others).map_err(|refusal| refusal.code)
         };
-        assert_eq!(check(Some("https://www.Acme.com"), &["acme.io", "acme.com"]), Ok(vec!["acme.com".into(), "acme.io".into()]));
+        assert_eq!(
+            check(Some("https://www.Acme.com"), &["acme.io", "acme.com"]),
+            Ok(vec!["acme.com".into(), "acme.io".into()])
+        );
         assert_eq!(check(None, &[]), Ok(vec![]));
         assert_eq!(check(Some("gmail.com"), &[]), Err("domain_invalid"));
         assert_eq!(check(Some("not a domain"), &[]), Err("domain_invalid"));

@@ -37,12 +37,8 @@ pub enum OtherData {
 }
 
 /// Somebody sits and waits for the answer: a few tries, and then they are told.
-const SOMEBODY_WAITS: Patience = Patience {
-    tries: 3,
-    refusals: 10,
-    first_wait: Duration::from_millis(500),
-    longest_wait: Duration::from_secs(2),
-};
+const SOMEBODY_WAITS: Patience =
+    Patience { tries: 3, refusals: 10, first_wait: Duration::from_millis(500), longest_wait: Duration::from_secs(2) };
 
 /// How long a signing secret stays good after another took its place.
 const OLD_SECRET_GOOD: SignedDuration = SignedDuration::from_hours(24);
@@ -152,7 +148,9 @@ impl App {
 
     async fn put_signing_secret(&self, ws: &WorkspaceId, secret: &SecretString) -> Result<(), Refusal> {
         let kept = self.vault().get(ws, Secret::SigningSecrets).await?;
-        let kept: Vec<SigningSecret> = kept.map_or(Ok(Vec::new()), |text| serde_json::from_str(text.expose_secret())).map_err(Refusal::internal)?;
+        let kept: Vec<SigningSecret> = kept
+            .map_or(Ok(Vec::new()), |text| serde_json::from_str(text.expose_secret()))
+            .map_err(Refusal::internal)?;
         let now = self.now();
         let entries = SigningSecret::added(kept, secret.expose_secret(), now);
         let text = serde_json::to_string(&entries).map_err(Refusal::internal)?;
@@ -218,8 +216,12 @@ impl App {
 fn refuse_mismatch(mismatch: Option<Mismatch>) -> Result<(), Refusal> {
     let (code, what) = match mismatch {
         None => return Ok(()),
-        Some(Mismatch::Mode) => ("mode_mismatch", "This key is of the other mode (live or test) than the data that is here."),
-        Some(Mismatch::Account) => ("account_mismatch", "This key belongs to another Stripe account than the data that is here."),
+        Some(Mismatch::Mode) => {
+            ("mode_mismatch", "This key is of the other mode (live or test) than the data that is here.")
+        }
+        Some(Mismatch::Account) => {
+            ("account_mismatch", "This key belongs to another Stripe account than the data that is here.")
+        }
     };
     let detail = format!("{what} Use a key that fits, or send \"replace\": true to erase the data first.");
     Err(Refusal { field: Some("api_key"), ..Refusal::new(Kind::Conflict, code, detail) })
@@ -287,7 +289,11 @@ mod tests {
     fn mismatches_say_what_to_do() {
         for mismatch in [Mismatch::Mode, Mismatch::Account] {
             let refusal = refuse_mismatch(Some(mismatch)).unwrap_err();
-            assert!(refusal.kind == Kind::Conflict && refusal.detail.contains("\"replace\": true"), "{}", refusal.detail);
+            assert!(
+                refusal.kind == Kind::Conflict && refusal.detail.contains("\"replace\": true"),
+                "{}",
+                refusal.detail
+            );
         }
         assert!(refuse_mismatch(None).is_ok());
     }

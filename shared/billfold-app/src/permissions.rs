@@ -13,15 +13,39 @@ struct Wanted {
 
 const WANTED: [Wanted; 10] = [
     Wanted { endpoint: Endpoint::Customers, required: true, why: "Who pays; without it there are no accounts." },
-    Wanted { endpoint: Endpoint::Subscriptions, required: true, why: "MRR, ARR and renewals are computed from subscriptions." },
+    Wanted {
+        endpoint: Endpoint::Subscriptions,
+        required: true,
+        why: "MRR, ARR and renewals are computed from subscriptions.",
+    },
     Wanted { endpoint: Endpoint::Invoices, required: true, why: "Payment status, invoices and lifetime value." },
-    Wanted { endpoint: Endpoint::Products, required: false, why: "Names of plans; without it plans are shown by their ids." },
-    Wanted { endpoint: Endpoint::Prices, required: false, why: "Tiers of tiered prices; without it tiered subscriptions have no MRR." },
-    Wanted { endpoint: Endpoint::Coupons, required: false, why: "Discounts; without it MRR of discounted subscriptions is not computable." },
+    Wanted {
+        endpoint: Endpoint::Products,
+        required: false,
+        why: "Names of plans; without it plans are shown by their ids.",
+    },
+    Wanted {
+        endpoint: Endpoint::Prices,
+        required: false,
+        why: "Tiers of tiered prices; without it tiered subscriptions have no MRR.",
+    },
+    Wanted {
+        endpoint: Endpoint::Coupons,
+        required: false,
+        why: "Discounts; without it MRR of discounted subscriptions is not computable.",
+    },
     Wanted { endpoint: Endpoint::CreditNotes, required: false, why: "Credits after payment lower lifetime value." },
     Wanted { endpoint: Endpoint::Charges, required: false, why: "Refunds lower lifetime value." },
-    Wanted { endpoint: Endpoint::Disputes, required: false, why: "Lost disputes lower lifetime value; open ones are a signal." },
-    Wanted { endpoint: Endpoint::Events, required: false, why: "Missed webhooks are found; without it only a re-sync finds them." },
+    Wanted {
+        endpoint: Endpoint::Disputes,
+        required: false,
+        why: "Lost disputes lower lifetime value; open ones are a signal.",
+    },
+    Wanted {
+        endpoint: Endpoint::Events,
+        required: false,
+        why: "Missed webhooks are found; without it only a re-sync finds them.",
+    },
 ];
 
 /// Probes everything, side by side.
@@ -89,7 +113,9 @@ mod tests {
     #[test]
     fn the_link_ticks_reading_and_nothing_else() {
         let url = prefilled_key_url(false);
-        assert!(url.starts_with("https://dashboard.stripe.com/apikeys/create?name=Billfold&permissions%5B%5D=rak_customer_read"));
+        assert!(url.starts_with(
+            "https://dashboard.stripe.com/apikeys/create?name=Billfold&permissions%5B%5D=rak_customer_read"
+        ));
         assert_eq!(url.matches("_read").count(), WANTED.len());
         assert!(!url.contains("_write"));
         assert!(prefilled_key_url(true).starts_with("https://dashboard.stripe.com/test/apikeys/create?"));

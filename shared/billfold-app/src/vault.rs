@@ -34,9 +34,15 @@ impl Secret {
 /// Keeps secrets.
 pub trait Vault: Send + Sync {
     /// Keeps a secret in place of the one before.
-    fn put<'a>(&'a self, ws: &'a WorkspaceId, which: Secret, text: SecretString) -> BoxFuture<'a, Result<(), VaultError>>;
+    fn put<'a>(
+        &'a self,
+        ws: &'a WorkspaceId,
+        which: Secret,
+        text: SecretString,
+    ) -> BoxFuture<'a, Result<(), VaultError>>;
     /// A secret; `None` if there is none.
-    fn get<'a>(&'a self, ws: &'a WorkspaceId, which: Secret) -> BoxFuture<'a, Result<Option<SecretString>, VaultError>>;
+    fn get<'a>(&'a self, ws: &'a WorkspaceId, which: Secret)
+    -> BoxFuture<'a, Result<Option<SecretString>, VaultError>>;
     /// Forgets a secret at once; one that is not there is no error.
     fn forget<'a>(&'a self, ws: &'a WorkspaceId, which: Secret) -> BoxFuture<'a, Result<(), VaultError>>;
 }

@@ -6,8 +6,10 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Longest id that is taken, in bytes: Stripe's own limit.
-pub const ID_BYTES_MAX: usize = 255;
+/// Longest id that is taken, in characters: Stripe's own limit.
+pub const ID_CHARS_MAX: usize = 255;
+/// Longest id that is taken, in bytes: what a sort key of the store has room for.
+pub const ID_BYTES_MAX: usize = 900;
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,29 +17,38 @@ pub enum IdError {
     /// The text is empty.
     #[error("an id cannot be empty")]
     Empty,
-    /// The text is longer than [`ID_BYTES_MAX`].
-    #[error("an id has at most {ID_BYTES_MAX} bytes")]
+    /// The text is longer than [`ID_CHARS_MAX`] or [`ID_BYTES_MAX`].
+    #[error("an id has at most {ID_CHARS_MAX} characters")]
     TooLong,
-    /// The text has a character that no id has: white space, a control character, or `#`, which separates keys.
-    #[error("an id has no white space, control characters or `#`")]
+    /// The text has a control character; or, in an id of Billfold's own, white space or `#`, which separates keys.
+    #[error("an id has no control characters, and Billfold's own have no white space or `#`")]
     Character,
 }
 
-fn check(text: &str) -> Result<(), IdError> {
+fn check(text: &str, is_odd: fn(char) -> bool) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty);
     }
-    if text.len() > ID_BYTES_MAX {
+    if text.len() > ID_BYTES_MAX || text.chars().count() > ID_CHARS_MAX {
         return Err(IdError::TooLong);
     }
-    if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '#') {
+    if text.chars().any(is_odd) {
         return Err(IdError::Character);
     }
     Ok(())
 }
 
+/// Merchants choose ids of products, plans and coupons, with spaces and signs in them.
+fn odd_in_stripes(c: char) -> bool {
+    c.is_control()
+}
+
+fn odd_in_ours(c: char) -> bool {
+    c.is_control() || c.is_whitespace() || c == '#'
+}
+
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($odd:ident: $($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -47,10 +58,10 @@ macro_rules! ids {
             /// Takes a text as an id.
             ///
             /// # Errors
-            /// [`IdError`] if it is empty, too long, or has white space, control characters or `#`.
+            /// [`IdError`] if it is empty, too long, or has a character that such an id cannot have.
             pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
                 let text: String = text.into();
-                check(&text)?;
+                check(&text, $odd)?;
                 Ok(Self(text.into_boxed_str()))
             }
 
@@ -88,15 +99,20 @@ macro_rules! ids {
     )*};
 }
 
-ids! {
+ids! { odd_in_ours:
     /// A tenant: the company that connected its Stripe account. Comes from a verified token, never from a path.
     WorkspaceId;
     /// One of the company's customers as the company sees it; one or more Stripe customers.
     AccountId;
     /// One pass over everything in Stripe.
     RunId;
-    /// Stripe's `cus_…`.
+    /// The last part of the webhook URL that the company gives to Stripe.
+    EndpointId;
+    /// Stripe's `cus_…`; it is part of partition keys.
     CustomerId;
+}
+
+ids! { odd_in_stripes:
     /// Stripe's `sub_…`.
     SubscriptionId;
     /// Stripe's `si_…`.
@@ -113,8 +129,6 @@ ids! {
     CouponId;
     /// Stripe's `di_…`.
     DiscountId;
-    /// The last part of the webhook URL that the company gives to Stripe.
-    EndpointId;
 }
 
 #[cfg(test)]
@@ -134,8 +148,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_merchant_chose_is_taken_as_it_is() {
+        for odd in ["odd 33.33% / off", "a#b", "ÄÖ 🎉", " x "] {
+            assert_eq!(CouponId::new(odd).unwrap().as_str(), odd);
+        }
+        assert_eq!(CouponId::new("a\nb"), Err(IdError::Character));
+        assert_eq!(CouponId::new("🎉".repeat(255)), Err(IdError::TooLong));
+    }
+
+    #[test]
     fn a_bad_id_in_json_is_an_error_and_not_a_row() {
-        assert!(serde_json::from_str::<PriceId>("\"a#b\"").is_err());
+        assert!(serde_json::from_str::<CustomerId>("\"a#b\"").is_err());
         assert_eq!(serde_json::from_str::<PriceId>("\"gold\"").unwrap().as_str(), "gold");
     }
 }

@@ -119,8 +119,19 @@ mod tests {
     fn what_is_not_a_key_is_refused() {
         let long = format!("rk_test_{}", "a".repeat(300));
         for bad in [
-            "", " ", "pk_test_51Abcdefghijklmnop", "whsec_abcdefghijkl", "rk_test_", "rk_test_short", "rk_prod_51Abcdefghijk",
-            "rk_test_51Abc\ndefghijklmnop", "rk_test_51Abcdefghijklmn\u{f6}p", "rk_test_51Abc defghijklmnop", "rk", "rk_\u{1F600}test", &long,
+            "",
+            " ",
+            "pk_test_51Abcdefghijklmnop",
+            "whsec_abcdefghijkl",
+            "rk_test_",
+            "rk_test_short",
+            "rk_prod_51Abcdefghijk",
+            "rk_test_51Abc\ndefghijklmnop",
+            "rk_test_51Abcdefghijklmn\u{f6}p",
+            "rk_test_51Abc defghijklmnop",
+            "rk",
+            "rk_\u{1F600}test",
+            &long,
         ] {
             assert_eq!(key_shape(bad), Err(KeyFormat), "{bad:?}");
         }

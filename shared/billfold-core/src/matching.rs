@@ -11,12 +11,50 @@ pub const DOMAIN_METADATA_KEY: &str = "domain";
 
 /// Mail providers whose addresses belong to people and not to a company.
 const PERSONAL_DOMAINS: [&str; 44] = [
-    "163.com", "126.com", "aol.com", "btinternet.com", "comcast.net", "duck.com", "fastmail.com", "free.fr",
-    "gmail.com", "gmx.at", "gmx.ch", "gmx.com", "gmx.de", "gmx.net", "googlemail.com", "hey.com", "hotmail.co.uk",
-    "hotmail.com", "hotmail.fr", "icloud.com", "laposte.net", "libero.it", "live.com", "mac.com", "mail.com",
-    "mail.ru", "me.com", "msn.com", "naver.com", "orange.fr", "outlook.com", "outlook.de", "pm.me", "proton.me",
-    "protonmail.com", "qq.com", "t-online.de", "tutanota.com", "web.de", "yahoo.co.uk", "yahoo.com", "yahoo.fr",
-    "yandex.ru", "ymail.com",
+    "163.com",
+    "126.com",
+    "aol.com",
+    "btinternet.com",
+    "comcast.net",
+    "duck.com",
+    "fastmail.com",
+    "free.fr",
+    "gmail.com",
+    "gmx.at",
+    "gmx.ch",
+    "gmx.com",
+    "gmx.de",
+    "gmx.net",
+    "googlemail.com",
+    "hey.com",
+    "hotmail.co.uk",
+    "hotmail.com",
+    "hotmail.fr",
+    "icloud.com",
+    "laposte.net",
+    "libero.it",
+    "live.com",
+    "mac.com",
+    "mail.com",
+    "mail.ru",
+    "me.com",
+    "msn.com",
+    "naver.com",
+    "orange.fr",
+    "outlook.com",
+    "outlook.de",
+    "pm.me",
+    "proton.me",
+    "protonmail.com",
+    "qq.com",
+    "t-online.de",
+    "tutanota.com",
+    "web.de",
+    "yahoo.co.uk",
+    "yahoo.com",
+    "yahoo.fr",
+    "yandex.ru",
+    "ymail.com",
 ];
 
 /// How a customer was matched; the order is the order of precedence.
@@ -131,11 +169,16 @@ mod tests {
     #[test]
     fn metadata_wins_over_the_address_and_people_stay_alone() {
         let check = |email, domain, expected: Option<(&str, MatchRule)>| {
-            let expected = expected.map_or(Belongs::Alone, |(domain, rule)| Belongs::ToDomain { domain: domain.into(), rule });
+            let expected =
+                expected.map_or(Belongs::Alone, |(domain, rule)| Belongs::ToDomain { domain: domain.into(), rule });
             assert_eq!(belongs(&customer(email, domain)), expected, "{email:?} {domain:?}");
         };
         check(Some("ann@Acme.com"), None, Some(("acme.com", MatchRule::EmailDomain)));
-        check(Some("ann@acme.com"), Some("https://www.initech.io/about"), Some(("initech.io", MatchRule::MetadataDomain)));
+        check(
+            Some("ann@acme.com"),
+            Some("https://www.initech.io/about"),
+            Some(("initech.io", MatchRule::MetadataDomain)),
+        );
         check(Some("ann@acme.com"), Some("not a domain"), Some(("acme.com", MatchRule::EmailDomain)));
         check(Some("ann@gmail.com"), None, None);
         check(Some("ann@gmail.com"), Some("acme.com"), Some(("acme.com", MatchRule::MetadataDomain)));

@@ -149,8 +149,7 @@ impl Run {
     /// A run that has just been asked for.
     #[must_use]
     pub fn start(id: RunId, trigger: Trigger, now: Timestamp, invoices_since: Option<Timestamp>) -> Self {
-        let pending =
-            |name| StageState { name, status: StageStatus::Pending, records: 0, requests: 0, error: None };
+        let pending = |name| StageState { name, status: StageStatus::Pending, records: 0, requests: 0, error: None };
         Self {
             id,
             trigger,
@@ -287,7 +286,8 @@ mod tests {
 
     #[test]
     fn what_has_ended_does_not_end_again() {
-        for ended in [run().cancel(at(1)).unwrap(), run().fail(problem(), at(1)).unwrap(), run().finish(at(1)).unwrap()] {
+        for ended in [run().cancel(at(1)).unwrap(), run().fail(problem(), at(1)).unwrap(), run().finish(at(1)).unwrap()]
+        {
             let from = ended.status;
             assert_eq!(ended.clone().cancel(at(2)), Err(InvalidTransition { from, to: RunStatus::Cancelled }));
             assert_eq!(ended.clone().fail(problem(), at(2)), Err(InvalidTransition { from, to: RunStatus::Failed }));

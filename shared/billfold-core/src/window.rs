@@ -231,8 +231,7 @@ pub fn split(windows: &[Window], readers_wanted: usize, oldest: Timestamp) -> Op
     let cursor = fullest.cursor.as_ref()?;
     let at = Timestamp::from_second(cursor.created.as_second().checked_sub(half_s)?).ok()?;
     let number = windows.iter().map(|window| window.number).max()?.checked_add(1)?;
-    let older =
-        Window { number, until: Some(at), ..Window::whole(fullest.listing, fullest.after) };
+    let older = Window { number, until: Some(at), ..Window::whole(fullest.listing, fullest.after) };
     Some(Split { newer: Window { after: Some(at), ..fullest.clone() }, older })
 }
 

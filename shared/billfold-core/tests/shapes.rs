@@ -2,7 +2,8 @@
 //! project (MIT, see its LICENSE).
 
 use billfold_core::facts::{
-    AppliedDiscount, Fact, Interval, Invoice, InvoiceStatus, Kind, PriceKind, Subscription, SubscriptionStatus, TiersMode,
+    AppliedDiscount, Fact, Interval, Invoice, InvoiceStatus, Kind, PriceKind, Subscription, SubscriptionStatus,
+    TiersMode,
 };
 use billfold_core::stripe::{Reading, Unreadable, read, read_item};
 use serde_json::{Value, json};
@@ -54,7 +55,10 @@ fn an_old_invoice_has_its_subscription_and_its_lines() {
     assert_eq!((read.status, read.total, read.amount_paid), (InvoiceStatus::Paid, 4000, 4000));
     let line = &read.lines[0];
     assert_eq!(line.subscription_item.as_ref().unwrap().as_str(), "si_HXZCuxDh3W7EQm");
-    assert_eq!((line.price.as_ref().unwrap().as_str(), line.product.as_ref().unwrap().as_str()), ("silver41294", "prod_fake1"));
+    assert_eq!(
+        (line.price.as_ref().unwrap().as_str(), line.product.as_ref().unwrap().as_str()),
+        ("silver41294", "prod_fake1")
+    );
     assert_eq!((line.amount, line.tax_inclusive, line.proration), (4000, 522, false));
     let without_lines = invoice(&recorded("invoice_in_fakefakefakefakefake0001"));
     assert!(without_lines.lines.is_empty());
@@ -64,7 +68,10 @@ fn an_old_invoice_has_its_subscription_and_its_lines() {
 fn a_plan_is_read_as_the_price_that_it_became() {
     let Fact::Price(price) = fact(Kind::Price, &recorded("price_gold21323")) else { panic!() };
     let Fact::Price(plan) = fact(Kind::Price, &recorded("plan_gold21323")) else { panic!() };
-    assert_eq!((&price.id, &price.amount, &price.recurring, &price.kind), (&plan.id, &plan.amount, &plan.recurring, &plan.kind));
+    assert_eq!(
+        (&price.id, &price.amount, &price.recurring, &price.kind),
+        (&plan.id, &plan.amount, &plan.recurring, &plan.kind)
+    );
     assert_eq!(plan.kind, PriceKind::Recurring);
 }
 
@@ -133,7 +140,9 @@ fn discounts_are_read_in_their_three_shapes() {
 fn a_list_that_goes_on_says_so() {
     let mut cut = endive_subscription();
     cut["items"]["has_more"] = json!(true);
-    let Reading::Live { nested: Some(nested), .. } = read(Kind::Subscription, &cut.to_string()).unwrap() else { panic!() };
+    let Reading::Live { nested: Some(nested), .. } = read(Kind::Subscription, &cut.to_string()).unwrap() else {
+        panic!()
+    };
     assert_eq!((nested.parent.as_str(), nested.after.as_str()), ("sub_1", "si_1"));
     assert_eq!(read_item(&endive_item("si_2").to_string()).unwrap().id.as_str(), "si_2");
     cut["items"]["data"] = json!([]);
@@ -167,14 +176,16 @@ fn stubs_and_previews_are_no_facts() {
     assert!(matches!(read(Kind::Invoice, preview).unwrap(), Reading::Ignored { .. }));
     let nobodys = r#"{"id":"in_1","object":"invoice","customer":null,"currency":"usd","created":1,"status":"draft"}"#;
     assert!(matches!(read(Kind::Invoice, nobodys).unwrap(), Reading::Ignored { .. }));
-    let accounts_v2 = r#"{"id":"in_1","customer":null,"customer_account":"acct_9","currency":"usd","created":1,"status":"draft"}"#;
+    let accounts_v2 =
+        r#"{"id":"in_1","customer":null,"customer_account":"acct_9","currency":"usd","created":1,"status":"draft"}"#;
     assert_eq!(invoice(accounts_v2).customer.as_str(), "acct_9");
 }
 
 #[test]
 fn nonsense_is_an_error_and_never_a_panic() {
     for kind in [Kind::Product, Kind::Price, Kind::Coupon, Kind::Customer, Kind::Subscription, Kind::Invoice] {
-        for text in ["", "null", "[]", "{}", "\"x\"", r#"{"id":""}"#, r#"{"id":"a b","deleted":"yes"}"#, r#"{"id":1}"#] {
+        for text in ["", "null", "[]", "{}", "\"x\"", r#"{"id":""}"#, r#"{"id":"a\tb","deleted":"yes"}"#, r#"{"id":1}"#]
+        {
             assert!(read(kind, text).is_err(), "{kind:?} {text}");
         }
     }

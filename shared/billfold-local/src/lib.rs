@@ -1,1 +1,21 @@
-//! p
+//! Billfold in one process, and its command line: the same use cases as in the cloud, over an embedded store, a local
+//! queue and a local vault.
+//!
+//! - [`serve`]: everything in one process, for `billfold serve`, the demo, tests and benchmarks.
+//! - [`queue`], [`vault`]: the local sides of the two ports; [`worker`] takes from the queue.
+//! - [`data_dir`]: the folder that all of it is kept in.
+//! - [`demo`]: a simulated Stripe, connected, synced, shown and checked.
+//! - [`client`], [`show`], [`cli`]: the commands that talk to a running process, and what they print.
+
+pub mod cli;
+pub mod client;
+#[cfg(test)]
+mod clock_for_tests;
+pub mod data_dir;
+pub mod demo;
+mod parked;
+pub mod queue;
+pub mod serve;
+pub mod show;
+pub mod vault;
+pub mod worker;

@@ -221,7 +221,7 @@ mod tests {
         let value = written(|w| {
             w.object_at("empty", |_| {});
             w.array_at("list", [1, 2], |w, n| w.object(|w| w.int("n", n)));
-            w.array_at("texts", ["a", "b{"], |w, text| w.bare_str(text));
+            w.array_at("texts", ["a", "b{"], Json::bare_str);
             w.fields("\"x\":null,\"y\":[]");
             w.str("ends", "[");
             w.maybe_int("none", None);

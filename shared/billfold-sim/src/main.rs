@@ -42,16 +42,22 @@ struct Options {
     /// The account's default API version.
     #[arg(long)]
     api_version: Option<String>,
-    /// Where to deliver webhooks, once told to.
-    #[arg(long, default_value = "http://127.0.0.1:9/unset")]
-    webhook_url: String,
+    /// Where to deliver webhooks, once told to. Without it the first endpoint is disabled until
+    /// `POST /_sim/endpoints` points it somewhere.
+    #[arg(long)]
+    webhook_url: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let sim = simulation(&options)?;
-    let endpoint = sim.add_endpoint(&options.webhook_url, &["*"], Some(Version::pinned()));
+    let nowhere = "http://127.0.0.1:9/unset";
+    let url = options.webhook_url.as_deref().unwrap_or(nowhere);
+    let endpoint = sim.add_endpoint(url, &["*"], Some(Version::pinned()));
+    if options.webhook_url.is_none() {
+        sim.disable_endpoint(&endpoint.id);
+    }
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;

@@ -23,6 +23,8 @@ pub struct Requests {
     pub by_status: BTreeMap<u16, u64>,
     /// The latest requests, oldest first.
     pub log: VecDeque<Request>,
+    #[serde(skip)]
+    ids_issued: u64,
 }
 
 const KEPT: usize = 20_000;
@@ -36,6 +38,17 @@ impl Requests {
             self.log.pop_front();
         }
         self.log.push_back(request);
+    }
+
+    /// A number for the next request's id, which no other request gets.
+    pub(crate) fn issue_id(&mut self) -> u64 {
+        self.ids_issued += 1;
+        self.ids_issued
+    }
+
+    /// Forgets what was counted; ids go on.
+    pub(crate) fn clear(&mut self) {
+        *self = Self { ids_issued: self.ids_issued, ..Self::default() };
     }
 
     /// How often an endpoint was asked, whatever it answered.
@@ -61,6 +74,15 @@ mod tests {
         assert_eq!(requests.of("GET /v1/products"), 0);
         assert_eq!(requests.by_status.get(&429), Some(&1));
         assert_eq!(requests.log[1], request(429));
+    }
+
+    #[test]
+    fn ids_go_on_when_the_counts_are_cleared() {
+        let mut requests = Requests::default();
+        assert_eq!((requests.issue_id(), requests.issue_id()), (1, 2));
+        requests.record("a", request(200));
+        requests.clear();
+        assert_eq!((requests.total, requests.issue_id()), (0, 3));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::model::Unix;
 use crate::requests::Requests;
 use crate::truth::Truth;
 use crate::version::Version;
-use crate::webhooks::Delivery;
+use crate::webhooks::{Delivery, Endpoint};
 use crate::world::World;
 
 #[derive(Clone)]
@@ -135,6 +135,19 @@ impl Sim {
         NewEndpoint { id: world.business.ids.encode(Kind::WebhookEndpoint, number), secret }
     }
 
+    /// Points an endpoint at another address and enables it; `false` when there is none.
+    pub fn point_endpoint(&self, id: &str, url: &str) -> bool {
+        self.on_endpoint(id, |endpoint| {
+            endpoint.url = url.to_owned();
+            endpoint.enabled = true;
+        })
+    }
+
+    /// Events that happen while an endpoint is disabled never reach it.
+    pub fn disable_endpoint(&self, id: &str) -> bool {
+        self.on_endpoint(id, |endpoint| endpoint.enabled = false)
+    }
+
     /// What is true now.
     pub fn truth(&self) -> Truth {
         let world = self.world();
@@ -174,7 +187,16 @@ impl Sim {
     }
 
     pub fn clear_requests(&self) {
-        *self.request_log() = Requests::default();
+        self.request_log().clear();
+    }
+
+    fn on_endpoint(&self, id: &str, change: impl FnOnce(&mut Endpoint)) -> bool {
+        let mut world = self.world_mut();
+        let Some(at) = world.webhooks.find(&world.business.ids, id) else {
+            return false;
+        };
+        change(&mut world.webhooks.endpoints[at]);
+        true
     }
 
     fn on_key(&self, secret: &str, change: impl FnOnce(&mut ApiKey)) -> bool {

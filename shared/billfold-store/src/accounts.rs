@@ -4,8 +4,7 @@ use crate::client::{Range, Sorted, Store, When, Write};
 use crate::connection::replace;
 use crate::error::StoreError;
 use crate::item::{NewRow, Row, attribute};
-use crate::key::{self, sort};
-use crate::table::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME};
+use crate::key::{self, INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME, sort};
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::matching::MatchRule;
 use billfold_core::money::Money;
@@ -211,9 +210,8 @@ impl AccountRows {
             (sort::LIST, Versioned::rev(self.list.as_ref())),
             (sort::BILLING, Versioned::rev(self.billing.as_ref())),
         ];
-        let delete = |(sort, rev): (&str, Option<u64>)| {
-            rev.map(|rev| Write::delete(key::account(ws, id, sort), When::Rev(rev)))
-        };
+        let delete =
+            |(sort, rev): (&str, Option<u64>)| rev.map(|rev| Write::delete(key::account(ws, id, sort), When::Rev(rev)));
         revs.into_iter().filter_map(delete).collect()
     }
 }
@@ -270,9 +268,7 @@ impl Store {
         if matched.account.is_none() {
             let name = matched.name.as_deref().or(matched.email.as_deref()).unwrap_or_default();
             let list = if matched.unknown { key::unknown_list(ws) } else { key::unmatched_list(ws) };
-            row = row
-                .text(attribute::LIST, list)
-                .text(attribute::BY_NAME, format!("{}#{customer}", sorted_name(name)));
+            row = row.text(attribute::LIST, list).text(attribute::BY_NAME, format!("{}#{customer}", sorted_name(name)));
         }
         let mut writes = vec![Write::put(row, When::Always)];
         if let Some(account) = &matched.account {

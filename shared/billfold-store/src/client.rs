@@ -100,10 +100,12 @@ impl Store {
         Self { client, table: table.into() }
     }
 
+    #[cfg(feature = "embedded")]
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 
+    #[cfg(feature = "embedded")]
     pub(crate) fn table(&self) -> &str {
         &self.table
     }
@@ -119,7 +121,8 @@ impl Store {
         range: &Range,
         start: Option<Item>,
     ) -> Result<(Vec<Row>, Option<Item>), StoreError> {
-        let (partition_name, sort_name) = range.index.map_or((attribute::PK, attribute::SK), |i| (attribute::LIST, i.1));
+        let (partition_name, sort_name) =
+            range.index.map_or((attribute::PK, attribute::SK), |i| (attribute::LIST, i.1));
         let mut condition = "#p = :p".to_owned();
         let mut request = self
             .client

@@ -50,7 +50,8 @@ impl Store {
     /// [`StoreError`] of the store.
     pub async fn workspaces(&self) -> Result<Vec<WorkspaceId>, StoreError> {
         let rows = self.query(&Range::all(key::workspaces())).await?;
-        let id = |row: &crate::item::Row| WorkspaceId::new(row.sort_key()).map_err(|e| StoreError::corrupt(row.name(), e));
+        let id =
+            |row: &crate::item::Row| WorkspaceId::new(row.sort_key()).map_err(|e| StoreError::corrupt(row.name(), e));
         rows.iter().map(id).collect()
     }
 
@@ -190,12 +191,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Fenced`] if another worker has it.
-    pub async fn extend_lease(
-        &self,
-        ws: &WorkspaceId,
-        fence: u64,
-        until: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
+    pub async fn extend_lease(&self, ws: &WorkspaceId, fence: u64, until: Option<Timestamp>) -> Result<(), StoreError> {
         let extend = |lease: &mut Lease| {
             let mine = lease.fence == fence && lease.run.is_some();
             if mine {

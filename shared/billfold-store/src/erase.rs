@@ -76,9 +76,8 @@ impl Store {
             return Ok(erased.saturating_add(self.delete_keys(links.collect()).await?));
         }
         let domains = account.iter().flat_map(|account| &account.domains);
-        erased = erased.saturating_add(
-            self.delete_keys(domains.map(|domain| key::domain_owner(ws, domain)).collect()).await?,
-        );
+        erased = erased
+            .saturating_add(self.delete_keys(domains.map(|domain| key::domain_owner(ws, domain)).collect()).await?);
         Ok(erased.saturating_add(self.erase_partition(&key::account_partition(ws, id)).await?))
     }
 

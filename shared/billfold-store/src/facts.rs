@@ -4,8 +4,7 @@
 use crate::client::{Range, Store, Transacted, When, Write};
 use crate::error::StoreError;
 use crate::item::{NewRow, Row, attribute};
-use crate::key::{self, Key};
-use crate::table::INDEX_BY_NAME;
+use crate::key::{self, INDEX_BY_NAME, Key};
 use billfold_core::facts::{Customer, Fact, Invoice, InvoiceStatus, Kind, Line, Subscription};
 use billfold_core::fold::{Digest, Stored};
 use billfold_core::id::{CustomerId, WorkspaceId};
@@ -230,8 +229,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] of the store.
     pub async fn draft_invoices(&self, ws: &WorkspaceId) -> Result<Vec<Invoice>, StoreError> {
-        let range =
-            Range { index: Some((INDEX_BY_NAME, attribute::BY_NAME)), ..Range::all(key::drafts(ws)) };
+        let range = Range { index: Some((INDEX_BY_NAME, attribute::BY_NAME)), ..Range::all(key::drafts(ws)) };
         self.query(&range).await?.iter().map(Row::body).collect()
     }
 
@@ -240,9 +238,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] of the store.
     pub async fn catalogue(&self, ws: &WorkspaceId) -> Result<Vec<Fact>, StoreError> {
-        let shards = (0..key::SHARDS).map(|shard| async move {
-            self.query(&Range::all(key::catalogue_partition(ws, shard))).await
-        });
+        let shards = (0..key::SHARDS)
+            .map(|shard| async move { self.query(&Range::all(key::catalogue_partition(ws, shard))).await });
         let mut facts = Vec::new();
         for rows in futures::future::try_join_all(shards).await? {
             for row in rows.iter().filter(|row| !row.has(attribute::GONE)) {

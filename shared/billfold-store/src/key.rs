@@ -28,6 +28,13 @@ use std::fmt;
 /// Partitions of the catalogue and of dirty marks: so that no partition takes all the writes.
 pub const SHARDS: u8 = 8;
 
+/// The index of accounts by MRR.
+pub const INDEX_BY_MRR: &str = "by_mrr";
+/// The index of accounts by ARR.
+pub const INDEX_BY_ARR: &str = "by_arr";
+/// The index of accounts, unmatched customers and drafts by name.
+pub const INDEX_BY_NAME: &str = "by_name";
+
 /// The key of one row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
@@ -203,9 +210,9 @@ pub(crate) fn invoice_lines_partition(ws: &WorkspaceId, id: &str) -> String {
 
 /// An FNV-1a hash, folded to a shard: the same on every machine and in every version.
 pub(crate) fn shard(text: &str) -> u8 {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     u8::try_from(hash.checked_rem(u64::from(SHARDS)).unwrap_or(0)).unwrap_or(0)
 }
 

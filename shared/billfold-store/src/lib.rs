@@ -8,15 +8,16 @@ mod accounts;
 mod client;
 mod connection;
 mod dirty;
-mod erase;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod erase;
 mod error;
 mod facts;
 mod item;
 mod key;
 mod local;
 mod runs;
+#[cfg(feature = "embedded")]
 mod table;
 
 pub use accounts::{
@@ -29,7 +30,6 @@ pub use dirty::{Mark, Subject};
 pub use erase::Erase;
 pub use error::StoreError;
 pub use facts::{CustomerRows, FactRow, StoredFact};
-pub use key::SHARDS;
+pub use key::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME, SHARDS};
 pub use local::{LocalRow, LocalRows};
 pub use runs::{Fence, Saved};
-pub use table::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME};

@@ -112,8 +112,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] if another worker has taken over.
     pub async fn save_split(&self, fence: &Fence, newer: &Checkpoint, older: &Checkpoint) -> Result<(), StoreError> {
-        let writes =
-            vec![Write::put(fence.row(newer)?, fence.holds()), Write::put(fence.row(older)?, When::Absent)];
+        let writes = vec![Write::put(fence.row(newer)?, fence.holds()), Write::put(fence.row(older)?, When::Absent)];
         match self.transact_patiently(writes).await? {
             Transacted::Done => Ok(()),
             Transacted::Failed(_) => Err(StoreError::Fenced),
@@ -165,7 +164,7 @@ impl Store {
     /// Remembers the ids that a page listed, for finding out what Stripe no longer lists.
     #[must_use]
     pub fn seen_row(fence: &Fence, listing: Listing, window: u32, page: u64, ids: &[&str], now: Timestamp) -> Write {
-        let row = NewRow::bare(&key::seen(&fence.ws, &fence.run, listing, window, page)).body(ids.join(" "));
+        let row = NewRow::bare(&key::seen(&fence.ws, &fence.run, listing, window, page)).body(ids.join("\n"));
         Write::put(row.number(attribute::EXPIRES, now.as_second().saturating_add(RUN_ROWS_KEPT_S)), When::Always)
     }
 
@@ -177,7 +176,7 @@ impl Store {
         let range = Range::prefix(key::run_partition(ws, run), format!("{}{kind}#", key::sort::SEEN_PREFIX));
         let mut ids = Vec::new();
         for row in self.query(&range).await? {
-            ids.extend(row.body_text()?.split(' ').filter(|id| !id.is_empty()).map(str::to_owned));
+            ids.extend(row.body_text()?.split('\n').filter(|id| !id.is_empty()).map(str::to_owned));
         }
         Ok(ids)
     }

@@ -3,6 +3,7 @@
 use crate::client::Store;
 use crate::error::{StoreError, from_sdk};
 use crate::item::attribute;
+use crate::key::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME};
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
@@ -10,18 +11,8 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 
-/// Accounts by MRR.
-pub const INDEX_BY_MRR: &str = "by_mrr";
-/// Accounts by ARR.
-pub const INDEX_BY_ARR: &str = "by_arr";
-/// Accounts, and unmatched customers, by name.
-pub const INDEX_BY_NAME: &str = "by_name";
-
-const INDEXES: [(&str, &str); 3] = [
-    (INDEX_BY_MRR, attribute::BY_MRR),
-    (INDEX_BY_ARR, attribute::BY_ARR),
-    (INDEX_BY_NAME, attribute::BY_NAME),
-];
+const INDEXES: [(&str, &str); 3] =
+    [(INDEX_BY_MRR, attribute::BY_MRR), (INDEX_BY_ARR, attribute::BY_ARR), (INDEX_BY_NAME, attribute::BY_NAME)];
 
 fn key(partition: &str, sort: &str) -> Result<[KeySchemaElement; 2], BuildError> {
     Ok([

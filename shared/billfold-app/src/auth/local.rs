@@ -84,7 +84,8 @@ impl LocalKeys {
 
 /// Writes a file beside the place and moves it there unless somebody else already has.
 fn make(dir: &Path, path: &Path, der: &[u8]) -> io::Result<()> {
-    let fresh = dir.join(format!("{FILE}.{}", std::process::id()));
+    let number = crate::clock::random_u64().map_err(io::Error::other)?;
+    let fresh = dir.join(format!("{FILE}.{number:016x}"));
     let mut file = private(&fresh)?;
     file.write_all(der)?;
     file.sync_all()?;

@@ -130,7 +130,8 @@ mod tests {
         let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let token = issue(&keys(&dir), at(1000));
         let tokens = keys(&dir).tokens();
-        let refused = |header: Option<&str>, now| assert_eq!(tokens.verify(header, at(now)), Err(Unauthenticated), "{header:?}");
+        let refused =
+            |header: Option<&str>, now| assert_eq!(tokens.verify(header, at(now)), Err(Unauthenticated), "{header:?}");
         refused(None, 1000);
         refused(Some(""), 1000);
         refused(Some(&token), 1000);

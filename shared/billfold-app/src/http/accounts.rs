@@ -1,12 +1,12 @@
 //! Accounts and customers.
 
 use super::page::{List, PageQuery, open, seal};
-use super::who::{Admin, Body, Member};
+use super::who::{Admin, Body, Id, Member, Params};
 use super::{Api, Problem};
 use crate::accounts::{AccountPatch, AccountView, GivenAccount};
 use crate::refusal::Refusal;
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use billfold_core::id::{AccountId, CustomerId};
 use billfold_store::{Direction, ListQuery, ListRow, Matched, PAYMENT_STATUSES, SortBy};
@@ -70,18 +70,10 @@ fn search(text: Option<&str>) -> Result<Option<String>, Problem> {
     Ok(text.map(str::to_lowercase))
 }
 
-fn account_id(text: String) -> Result<AccountId, Problem> {
-    AccountId::new(text).map_err(|_| Refusal::not_found("account").into())
-}
-
-fn customer_id(text: String) -> Result<CustomerId, Problem> {
-    CustomerId::new(text).map_err(|_| Refusal::not_found("customer").into())
-}
-
 pub(super) async fn list(
     State(api): State<Api>,
     who: Member,
-    Query(query): Query<AccountsQuery>,
+    Params(query): Params<AccountsQuery>,
 ) -> Result<Json<List<ListRow>>, Problem> {
     let ws = &who.0.workspace;
     let (sort, direction) = sort(query.sort.as_deref())?;
@@ -105,17 +97,17 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(api): State<Api>,
     who: Member,
-    Path(id): Path<String>,
+    Id(id): Id<AccountId>,
 ) -> Result<Json<AccountView>, Problem> {
-    Ok(Json(api.app.account(&who.0.workspace, &account_id(id)?).await?))
+    Ok(Json(api.app.account(&who.0.workspace, &id).await?))
 }
 
 pub(super) async fn billing(
     State(api): State<Api>,
     who: Member,
-    Path(id): Path<String>,
+    Id(id): Id<AccountId>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    Ok(Json(api.app.account_billing(&who.0.workspace, &account_id(id)?).await?))
+    Ok(Json(api.app.account_billing(&who.0.workspace, &id).await?))
 }
 
 pub(super) async fn create(
@@ -129,25 +121,21 @@ pub(super) async fn create(
 pub(super) async fn change(
     State(api): State<Api>,
     who: Admin,
-    Path(id): Path<String>,
+    Id(id): Id<AccountId>,
     Body(patch): Body<AccountPatch>,
 ) -> Result<Json<AccountView>, Problem> {
-    Ok(Json(api.app.change_account(&who.0.workspace, &account_id(id)?, patch).await?))
+    Ok(Json(api.app.change_account(&who.0.workspace, &id, patch).await?))
 }
 
-pub(super) async fn remove(
-    State(api): State<Api>,
-    who: Admin,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
-    api.app.remove_account(&who.0.workspace, &account_id(id)?).await?;
+pub(super) async fn remove(State(api): State<Api>, who: Admin, Id(id): Id<AccountId>) -> Result<StatusCode, Problem> {
+    api.app.remove_account(&who.0.workspace, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn customers(
     State(api): State<Api>,
     who: Member,
-    Query(query): Query<CustomersQuery>,
+    Params(query): Params<CustomersQuery>,
 ) -> Result<Json<List<Matched>>, Problem> {
     if query.matched.as_deref() != Some("false") {
         let message = "matched=false is the only list of customers; the others are under their accounts";
@@ -163,17 +151,16 @@ pub(super) async fn customers(
 pub(super) async fn match_by_hand(
     State(api): State<Api>,
     who: Admin,
-    Path(customer): Path<String>,
+    Id(customer): Id<CustomerId>,
     Body(body): Body<MatchBody>,
 ) -> Result<Json<Matched>, Problem> {
-    let customer = customer_id(customer)?;
     Ok(Json(api.app.match_by_hand(&who.0.workspace, &customer, Some(&body.account_id)).await?))
 }
 
 pub(super) async fn unmatch(
     State(api): State<Api>,
     who: Admin,
-    Path(customer): Path<String>,
+    Id(customer): Id<CustomerId>,
 ) -> Result<Json<Matched>, Problem> {
-    Ok(Json(api.app.match_by_hand(&who.0.workspace, &customer_id(customer)?, None).await?))
+    Ok(Json(api.app.match_by_hand(&who.0.workspace, &customer, None).await?))
 }

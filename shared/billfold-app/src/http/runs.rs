@@ -1,10 +1,10 @@
 //! Sync runs.
 
 use super::page::{List, PageQuery, open, seal};
-use super::who::{Admin, Member};
+use super::who::{Admin, Id, Member, Params};
 use super::{Api, Problem};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use billfold_core::id::RunId;
 use billfold_core::run::{Problem as RunProblem, Run, RunStatus, StageState, Trigger};
@@ -58,7 +58,7 @@ pub(super) async fn start(State(api): State<Api>, who: Admin) -> Result<(StatusC
 pub(super) async fn list(
     State(api): State<Api>,
     who: Member,
-    Query(query): Query<PageQuery>,
+    Params(query): Params<PageQuery>,
 ) -> Result<Json<List<RunView>>, Problem> {
     let (ws, limit) = (&who.0.workspace, query.limit()?);
     let before = query.cursor.as_deref().map(|cursor| open(ws, "runs", cursor)).transpose()?;
@@ -69,22 +69,10 @@ pub(super) async fn list(
     Ok(Json(List { data: runs.into_iter().map(Into::into).collect(), next_cursor }))
 }
 
-fn run_id(text: String) -> Result<RunId, Problem> {
-    RunId::new(text).map_err(|_| crate::refusal::Refusal::not_found("run").into())
+pub(super) async fn show(State(api): State<Api>, who: Member, Id(id): Id<RunId>) -> Result<Json<RunView>, Problem> {
+    Ok(Json(api.app.sync_run(&who.0.workspace, &id).await?.into()))
 }
 
-pub(super) async fn show(
-    State(api): State<Api>,
-    who: Member,
-    Path(id): Path<String>,
-) -> Result<Json<RunView>, Problem> {
-    Ok(Json(api.app.sync_run(&who.0.workspace, &run_id(id)?).await?.into()))
-}
-
-pub(super) async fn cancel(
-    State(api): State<Api>,
-    who: Admin,
-    Path(id): Path<String>,
-) -> Result<Json<RunView>, Problem> {
-    Ok(Json(api.app.cancel_sync(&who.0.workspace, &run_id(id)?).await?.into()))
+pub(super) async fn cancel(State(api): State<Api>, who: Admin, Id(id): Id<RunId>) -> Result<Json<RunView>, Problem> {
+    Ok(Json(api.app.cancel_sync(&who.0.workspace, &id).await?.into()))
 }

@@ -3,7 +3,7 @@
 use super::{Api, Problem};
 use crate::auth::{Caller, Role};
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -43,6 +43,30 @@ impl FromRequestParts<Api> for Owner {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         caller(parts, api, Role::Owner).map(Self)
+    }
+}
+
+/// The query of a request; what is wrong with it is a problem.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let query = Query::from_request_parts(parts, api).await;
+        let invalid = |_| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "query_invalid", "The query cannot be read.");
+        query.map(|Query(query)| Self(query)).map_err(invalid)
+    }
+}
+
+/// The id in a request's path; one that cannot be an id is not there.
+pub(crate) struct Id<T>(pub(crate) T);
+
+impl<T: TryFrom<String>> FromRequestParts<Api> for Id<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let none = || Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.");
+        let Path(text) = Path::<String>::from_request_parts(parts, api).await.map_err(|_| none())?;
+        T::try_from(text).map(Self).map_err(|_| none())
     }
 }
 

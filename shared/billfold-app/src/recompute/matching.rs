@@ -26,9 +26,8 @@ impl Batch {
         let by_hand = stored.as_ref().is_some_and(|matched| matched.rule == Some(MatchRule::ByHand));
         let Some(customer) = &rows.customer else {
             // A deleted customer stays where it was. One that was never read has no account, and no name to be asked for.
-            let unknown = Matched {
-                customer: id.clone(), account: None, rule: None, name: None, email: None, unknown: true
-            };
+            let unknown =
+                Matched { customer: id.clone(), account: None, rule: None, name: None, email: None, unknown: true };
             return Ok(Found { matched: stored.unwrap_or(unknown), writes: Vec::new() });
         };
         if let Some(matched) = stored.filter(|_| by_hand) {

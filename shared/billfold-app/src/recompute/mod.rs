@@ -119,10 +119,8 @@ impl Batch {
         let (store, ws) = (self.app.store(), &self.ws);
         let missing: BTreeSet<&CustomerId> = ids.iter().filter(|id| !self.customers.contains_key(*id)).collect();
         let read = |id: CustomerId| async move { store.customer_rows(ws, &id).await.map(|rows| (id, rows)) };
-        let rows: Vec<(CustomerId, CustomerRows)> = stream::iter(missing.into_iter().cloned().map(read))
-            .buffer_unordered(READS_AT_ONCE)
-            .try_collect()
-            .await?;
+        let rows: Vec<(CustomerId, CustomerRows)> =
+            stream::iter(missing.into_iter().cloned().map(read)).buffer_unordered(READS_AT_ONCE).try_collect().await?;
         self.customers.extend(rows);
         Ok(())
     }

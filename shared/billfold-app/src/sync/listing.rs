@@ -139,7 +139,8 @@ impl Reading<'_> {
 
     /// Lets the pages that are on their way finish: their work is done and only has to be stored.
     async fn pages_under_way(&mut self) {
-        let grace = tokio::time::timeout(Duration::from_secs(5), async { while self.pages.join_next().await.is_some() {} });
+        let grace =
+            tokio::time::timeout(Duration::from_secs(5), async { while self.pages.join_next().await.is_some() {} });
         if grace.await.is_err() {
             tracing::debug!("some pages did not finish in time and will be read again");
         }

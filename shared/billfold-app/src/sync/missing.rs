@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 use billfold_core::facts::{Fact, Kind};
 use billfold_core::run::{Run, Stage};
 use billfold_core::stripe::Reading;
-use billfold_store::{FactRow, StoreError, Subject};
+use billfold_store::{FactRow, StoreError};
 use billfold_stripe::Retrieved;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::HashSet;

@@ -188,9 +188,16 @@ mod tests {
     fn progress_is_the_sum_of_the_checkpoints_and_coupons_are_not_products() {
         let now = Timestamp::from_second(1_000_000_000).unwrap();
         let mut run = Run::start(RunId::new("run_1").unwrap(), Trigger::Manual, now, None);
-        let window = |listing, records| Checkpoint::List(Window { records, requests: 2, ..Window::whole(listing, None) });
+        let window =
+            |listing, records| Checkpoint::List(Window { records, requests: 2, ..Window::whole(listing, None) });
         let shard = |shard, records| Checkpoint::Billing(BillingShard { shard, done: false, records });
-        let parts = [window(Listing::Products, 7), window(Listing::Coupons, 5), window(Listing::Customers, 100), shard(0, 3), shard(1, 4)];
+        let parts = [
+            window(Listing::Products, 7),
+            window(Listing::Coupons, 5),
+            window(Listing::Customers, 100),
+            shard(0, 3),
+            shard(1, 4),
+        ];
         add_up(&mut run, &parts);
         let check = |stage, records, requests, status| {
             let state = run.stage(stage).unwrap();

@@ -47,9 +47,8 @@ pub(super) async fn read(worker: &Worker, shared: &Shared, window: Window) -> Re
         Err(error) => return Err(error.into()),
     };
     let contents = contents(worker, window.listing, &page.rows, page.date).await?;
-    let oldest_catalogue = oldest(&contents.rows).filter(|_| {
-        matches!(window.listing, Listing::Products | Listing::ActivePrices | Listing::ArchivedPrices)
-    });
+    let oldest_catalogue = oldest(&contents.rows)
+        .filter(|_| matches!(window.listing, Listing::Products | Listing::ActivePrices | Listing::ArchivedPrices));
     let window = advance(window, &page.rows, page.has_more, u64::from(page.requests), &contents)?;
     fold(worker, shared, &window, contents).await?;
     Ok(PageRead { window, oldest_catalogue })
@@ -74,12 +73,7 @@ fn request(window: &Window) -> ListRequest {
 }
 
 /// Reads the rows of a page into facts, following nested lists that Stripe has cut.
-async fn contents(
-    worker: &Worker,
-    listing: Listing,
-    rows: &[Row],
-    as_of: Timestamp,
-) -> Result<Contents, Stopped> {
+async fn contents(worker: &Worker, listing: Listing, rows: &[Row], as_of: Timestamp) -> Result<Contents, Stopped> {
     let mut contents =
         Contents { rows: Vec::with_capacity(rows.len()), ids: Vec::new(), requests: 0, unreadable: Vec::new() };
     for row in rows {
@@ -89,7 +83,8 @@ async fn contents(
         match reading(listing.kind(), row) {
             Ok(Reading::Live { mut fact, nested }) => {
                 if let Some(nested) = nested {
-                    contents.requests = contents.requests.saturating_add(follow(&worker.stripe, &mut fact, nested).await?);
+                    contents.requests =
+                        contents.requests.saturating_add(follow(&worker.stripe, &mut fact, nested).await?);
                 }
                 let row = FactRow::new(&worker.fence.ws, fact, as_of)?;
                 contents.rows.push(row);

@@ -134,12 +134,13 @@ async fn end(app: &App, fence: &Fence, mut run: Run, ending: Ending) -> Result<H
         Ending::Failed(problem) => run.fail(problem, now),
     };
     let Ok(ended) = ended else { return Ok(Handled::Done) };
+    // The card first: whoever sees that the run has ended finds the card up to date.
+    app.note_run_on_card(&fence.ws, &ended).await?;
     match app.store().end_run(&fence.ws, &ended, Some(fence.number)).await {
         Ok(()) => {}
         Err(StoreError::Fenced) => return Ok(Handled::Done),
         Err(error) => return Err(error.into()),
     }
-    app.note_run_on_card(&fence.ws, &ended).await?;
     let seconds = now.duration_since(ended.started_at).as_secs();
     match &ended.error {
         None => tracing::info!(
@@ -202,7 +203,9 @@ impl Worker {
         for stage in Stage::ALL {
             let windows = read.windows.iter().filter(|window| window.listing.stage() == stage);
             let unreadable: Vec<&Window> = windows.filter(|window| window.unreadable_count > 0).collect();
-            let Some(state) = run.stage_mut(stage).filter(|state| state.name != Stage::AccountBilling) else { continue };
+            let Some(state) = run.stage_mut(stage).filter(|state| state.name != Stage::AccountBilling) else {
+                continue;
+            };
             if let Some(problem) = read.skipped.get(&stage) {
                 (state.status, state.error) = (StageStatus::Skipped, Some(problem.clone()));
             } else if unreadable.is_empty() {

@@ -2,6 +2,7 @@
 
 use num_rational::Ratio;
 use num_traits::{CheckedAdd, CheckedDiv, CheckedMul, CheckedSub, Zero};
+use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// An exact number of minor units (or a plain factor), as a reduced fraction of two `i128`.
@@ -141,6 +142,13 @@ impl Exact {
     }
 }
 
+/// As text, `"5000/3"` or `"100"`: a JSON number would lose what is exact about it.
+impl Serialize for Exact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for Exact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
@@ -176,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_tie_goes_to_the_even_neighbour() {
-        let check = |n, d, expected| assert_eq!(Exact::fraction(n, d).unwrap().round_half_even(), Ok(expected), "{n}/{d}");
+        let check =
+            |n, d, expected| assert_eq!(Exact::fraction(n, d).unwrap().round_half_even(), Ok(expected), "{n}/{d}");
         check(5, 2, 2);
         check(7, 2, 4);
         check(15, 2, 8);

@@ -32,10 +32,7 @@ impl Money {
 /// # Errors
 /// [`Overflow`] when the sum does not fit an `i64`.
 pub fn sum_minor(amounts: impl IntoIterator<Item = i64>) -> Result<i64, Overflow> {
-    amounts
-        .into_iter()
-        .try_fold(0i64, i64::checked_add)
-        .ok_or(Overflow)
+    amounts.into_iter().try_fold(0i64, i64::checked_add).ok_or(Overflow)
 }
 
 #[cfg(test)]

@@ -280,11 +280,8 @@ mod tests {
         let patch: PolicyPatch =
             serde_json::from_str(r#"{"past_due":{"drop_after_days":14},"discount_once":"subtract"}"#).unwrap();
         let patched = patch.apply(Policy::default());
-        let expected = Policy {
-            past_due: PastDue::DropAfterDays(14),
-            discount_once: Subtraction::Subtract,
-            ..Policy::default()
-        };
+        let expected =
+            Policy { past_due: PastDue::DropAfterDays(14), discount_once: Subtraction::Subtract, ..Policy::default() };
         assert_eq!(patched, expected);
         assert_eq!(PolicyPatch::default().apply(expected.clone()), expected);
         let whole: PolicyPatch = serde_json::from_value(serde_json::to_value(&expected).unwrap()).unwrap();
@@ -293,7 +290,8 @@ mod tests {
 
     #[test]
     fn a_patch_with_a_typo_is_refused() {
-        for bad in [r#"{"pastdue":"counts"}"#, r#"{"past_due":"sometimes"}"#, r#"{"past_due":{"drop_after_days":-1}}"#] {
+        for bad in [r#"{"pastdue":"counts"}"#, r#"{"past_due":"sometimes"}"#, r#"{"past_due":{"drop_after_days":-1}}"#]
+        {
             assert!(serde_json::from_str::<PolicyPatch>(bad).is_err(), "{bad}");
         }
     }

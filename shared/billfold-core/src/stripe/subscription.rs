@@ -137,8 +137,5 @@ fn cancellation(wire: CancellationWire) -> Option<Cancellation> {
 }
 
 fn pause(wire: PauseWire) -> Result<PauseCollection, Unreadable> {
-    Ok(PauseCollection {
-        behavior: wire.behavior.unwrap_or_default(),
-        resumes_at: optional_time(wire.resumes_at)?,
-    })
+    Ok(PauseCollection { behavior: wire.behavior.unwrap_or_default(), resumes_at: optional_time(wire.resumes_at)? })
 }

@@ -3,7 +3,7 @@
 use super::{Change, ChangeError, Changing, Outcome};
 use crate::generate::new_discount;
 use crate::ids::Kind;
-use crate::model::{Customer, Discount, Idx};
+use crate::model::{BilledTo, Customer, Discount, Idx};
 use crate::render::Target;
 
 impl Changing<'_> {
@@ -12,6 +12,7 @@ impl Changing<'_> {
             Change::CreateCustomer { name, email } => Ok(Some(self.create_customer(name.clone(), email.clone()))),
             Change::UpdateCustomer { customer, name, email } => {
                 let place = self.customer(customer)?;
+                self.keep_billed_to(place);
                 self.update("customer.updated", Target::Customer(place), |business| {
                     let row = &mut business.customers[place];
                     set(&mut row.name, name.as_deref());
@@ -65,6 +66,19 @@ impl Changing<'_> {
         });
         self.emit("customer.created", Target::Customer(place));
         self.business().id(Kind::Customer, place)
+    }
+
+    /// Finalized invoices keep the customer as it was when they were made.
+    fn keep_billed_to(&mut self, place: Idx) {
+        let business = self.business_mut();
+        let row = &business.customers[place];
+        let as_it_was = BilledTo { name: row.name.clone(), email: row.email.clone() };
+        for invoice in row.invoices.clone() {
+            let invoice = &mut business.invoices[invoice];
+            if invoice.finalized_at.is_some() {
+                invoice.billed_to.get_or_insert_with(|| Box::new(as_it_was.clone()));
+            }
+        }
     }
 
     /// What runs is cancelled first. The event carries the customer as it was.

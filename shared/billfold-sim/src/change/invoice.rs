@@ -4,7 +4,9 @@ use super::{Change, ChangeError, Changing, Outcome};
 use crate::calendar::{boundary, intervals_passed};
 use crate::ids::Kind;
 use crate::invoicing::{self, Draft, RETRY_AFTER};
-use crate::model::{BillingReason, Idx, InvoiceStatus, Period, SubscriptionStatus as Status, Unix};
+use crate::model::{
+    BillingReason, Collection, Idx, InvoiceStatus, PauseBehavior, Period, SubscriptionStatus as Status, Unix,
+};
 use crate::render::Target;
 
 impl Changing<'_> {
@@ -25,6 +27,9 @@ impl Changing<'_> {
             }
             Change::FailPayment { invoice, retry } => {
                 let place = self.in_status(invoice, &[InvoiceStatus::Open])?;
+                if self.is_sent(place) {
+                    return Err(ChangeError::Impossible("a sent invoice is not tried on a card"));
+                }
                 self.fail(place, *retry);
             }
             Change::VoidInvoice { invoice } => {
@@ -63,8 +68,22 @@ impl Changing<'_> {
         self.set_delinquent(customer, false);
     }
 
-    /// A draft over the periods that a subscription's items are in.
+    /// A draft over the periods that a subscription's items are in; it is the subscription's
+    /// latest from then on.
     pub(super) fn bill(&mut self, place: Idx, reason: BillingReason, at: Unix) -> Idx {
+        let made = self.bill_items(place, reason, at);
+        if reason == BillingReason::Create {
+            // The subscription has not been heard of yet.
+            self.business_mut().subscriptions[place].latest_invoice = Some(made);
+        } else {
+            self.update("customer.subscription.updated", Target::Subscription(place), |business| {
+                business.subscriptions[place].latest_invoice = Some(made);
+            });
+        }
+        made
+    }
+
+    fn bill_items(&mut self, place: Idx, reason: BillingReason, at: Unix) -> Idx {
         let row = &self.business().subscriptions[place];
         let due: Vec<(usize, Period)> = row
             .items
@@ -82,7 +101,6 @@ impl Changing<'_> {
         let customer = invoice.customer;
         let made = business.invoices.push(invoice);
         business.customers[customer].invoices.push(made);
-        business.subscriptions[place].latest_invoice = Some(made);
         self.emit("invoice.created", Target::Invoice(made));
         made
     }
@@ -99,16 +117,38 @@ impl Changing<'_> {
         }
     }
 
-    /// Finalizes a draft and tries to collect it.
+    /// Finalizes a draft and tries to collect it. A sent invoice that is not paid just waits.
     pub(super) fn collect(&mut self, place: Idx, declined: bool) {
         self.finalize(place);
         if self.business().invoices[place].status != InvoiceStatus::Open {
             return;
         }
-        if declined {
-            self.fail(place, true);
-        } else {
-            self.pay(place);
+        match (declined, self.is_sent(place)) {
+            (false, _) => self.pay(place),
+            (true, false) => self.fail(place, true),
+            (true, true) => {}
+        }
+    }
+
+    fn is_sent(&self, place: Idx) -> bool {
+        self.business().invoices[place].collection != Collection::Automatic
+    }
+
+    /// What becomes of an invoice while collection is paused.
+    fn set_aside(&mut self, place: Idx, behavior: PauseBehavior) {
+        let now = self.now;
+        match behavior {
+            PauseBehavior::KeepAsDraft => {}
+            PauseBehavior::Void => {
+                self.finalize(place);
+                self.end("invoice.voided", place, |business| invoicing::void(business, place, now));
+            }
+            PauseBehavior::MarkUncollectible => {
+                self.finalize(place);
+                self.end("invoice.marked_uncollectible", place, |business| {
+                    invoicing::mark_uncollectible(business, place, now);
+                });
+            }
         }
     }
 
@@ -189,42 +229,52 @@ impl Changing<'_> {
         }
     }
 
-    /// Moves the items whose period is over, or the nearest ones, to their next period and bills
-    /// them for it.
+    /// Moves the items whose period is over to their next one and bills them for it. While no
+    /// period is over, the billing cycle starts anew now, for all items.
     pub(super) fn renew(&mut self, place: Idx, declined: bool) {
+        let now = self.now;
         let row = &self.business().subscriptions[place];
-        let ends = row.period().end;
-        let at = self.now.max(ends);
-        let from_trial = row.trial.is_some_and(|trial| trial.end == ends);
-        let anchor = row.anchor;
+        let early = row.period().end > now;
+        let was_trial = row.status == Status::Trialing;
+        let anchor = if early { now } else { row.anchor };
         let mut due = Vec::new();
         let mut periods = Vec::new();
         for (item, own) in row.items.iter().enumerate() {
             let price = &self.business().prices[own.price];
-            let Some(every) = price.recurring.filter(|_| own.period.end <= at) else {
+            let Some(every) = price.recurring.filter(|_| early || own.period.end <= now) else {
                 continue;
             };
-            let passed = intervals_passed(anchor, every, at);
+            let passed = intervals_passed(anchor, every, now);
             let next = Period { start: boundary(anchor, every, passed), end: boundary(anchor, every, passed + 1) };
             periods.push((item, next));
             // Usage is billed for the period that is over.
             if !price.is_metered() {
                 due.push((item, next));
-            } else if !from_trial {
+            } else if !was_trial {
                 due.push((item, own.period));
             }
         }
-        self.update("customer.subscription.updated", Target::Subscription(place), |business| {
-            let row = &mut business.subscriptions[place];
-            for (item, next) in periods {
-                row.items[item].period = next;
-            }
-            if row.status == Status::Trialing {
-                row.status = Status::Active;
-            }
-        });
-        let invoice = self.draft(place, BillingReason::Cycle, self.now, &due);
+        let target = Target::Subscription(place);
+        let before = self.world.snapshot(target);
+        let row = &mut self.business_mut().subscriptions[place];
+        row.anchor = anchor;
+        for (item, next) in periods {
+            row.items[item].period = next;
+        }
+        if was_trial {
+            row.status = Status::Active;
+        }
+        if let Some(trial) = &mut row.trial {
+            trial.end = trial.end.min(now);
+        }
+        let paused = row.pause_collection;
+        let invoice = self.draft(place, BillingReason::Cycle, now, &due);
+        self.business_mut().subscriptions[place].latest_invoice = Some(invoice);
+        self.updated_since("customer.subscription.updated", target, &before);
         self.drop_once(place);
-        self.collect(invoice, declined);
+        match paused {
+            Some(pause) => self.set_aside(invoice, pause.behavior),
+            None => self.collect(invoice, declined),
+        }
     }
 }

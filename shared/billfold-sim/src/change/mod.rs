@@ -16,7 +16,7 @@ use crate::ids::Kind;
 use crate::model::{Idx, Unix};
 use crate::render::Target;
 use crate::sim::Sim;
-use crate::world::World;
+use crate::world::{Snapshot, World};
 
 /// One thing that happens. Ids are Stripe's, as the API shows them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,8 +263,13 @@ impl<'a> Changing<'a> {
     fn update(&mut self, kind: &str, target: Target, change: impl FnOnce(&mut Business)) {
         let before = self.world.snapshot(target);
         change(&mut self.world.business);
-        if self.world.differs(target, &before) {
-            let number = self.world.emit(kind, target, Some(&before));
+        self.updated_since(kind, target, &before);
+    }
+
+    /// Emits that an object was updated, unless it is as it was.
+    fn updated_since(&mut self, kind: &str, target: Target, before: &Snapshot) {
+        if self.world.differs(target, before) {
+            let number = self.world.emit(kind, target, Some(before));
             self.events.push(number);
         }
     }

@@ -113,15 +113,17 @@ impl Changing<'_> {
         coupon: Option<Idx>,
     ) -> Result<Idx, ChangeError> {
         let now = self.now;
-        let business = self.business_mut();
-        let every = recurring(business, price)?;
-        let currency = business.prices[price].currency;
-        let own = &mut business.customers[customer];
+        let every = recurring(self.business(), price)?;
+        let currency = self.business().prices[price].currency;
+        let own = &self.business().customers[customer];
         if own.currency.is_some_and(|own| own != currency) {
             return Err(ChangeError::Impossible("the customer pays in another currency"));
         }
-        own.currency = Some(currency);
         let test_clock = own.test_clock;
+        self.update("customer.updated", Target::Customer(customer), |business| {
+            business.customers[customer].currency = Some(currency);
+        });
+        let business = self.business_mut();
         let trial = trial.map(|length| Period { start: now, end: now + length });
         let anchor = trial.map_or(now, |trial| trial.end);
         let mut item = new_item(business, 0, price, quantity, now);

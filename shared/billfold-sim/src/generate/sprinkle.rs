@@ -101,5 +101,6 @@ fn one_off(business: &Business, customer: Idx, currency: usize, at: Unix, lines:
         payments: Vec::new(),
         tax_rate: None,
         test_clock: business.customers[customer].test_clock,
+        billed_to: None,
     }
 }

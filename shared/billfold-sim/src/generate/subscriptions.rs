@@ -48,7 +48,7 @@ pub fn add(business: &mut Business, dice: &mut Dice, catalog: &Catalog, customer
 
 fn throw(business: &Business, dice: &mut Dice, customer: Idx, currency: usize, now: Unix) -> Plan {
     let created = business.customers[customer].created;
-    let cycle: usize = dice.weighted(&[(330, 0), (570, 1), (92, 2), (8, 3)]);
+    let cycle: usize = dice.weighted(&[(345, 0), (550, 1), (95, 2), (10, 3)]);
     let status = dice.weighted(&[
         (720, Status::Active),
         (150, Status::Canceled),

@@ -332,6 +332,15 @@ pub struct Invoice {
     pub payments: Vec<Idx>,
     pub tax_rate: Option<Tax>,
     pub test_clock: bool,
+    /// The customer as of finalization, once the customer has become different.
+    pub billed_to: Option<Box<BilledTo>>,
+}
+
+/// What a finalized invoice keeps of its customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BilledTo {
+    pub name: Option<String>,
+    pub email: Option<String>,
 }
 
 impl Invoice {

@@ -8,8 +8,8 @@ mod payment;
 mod table;
 
 pub use billing::{
-    BillingReason, CancelReason, Cancellation, Collection, Customer, Discount, Invoice, InvoiceStatus, Item, Line,
-    LineSource, LineTax, PauseBehavior, PauseCollection, Period, Subscription, SubscriptionStatus, Tax,
+    BilledTo, BillingReason, CancelReason, Cancellation, Collection, Customer, Discount, Invoice, InvoiceStatus, Item,
+    Line, LineSource, LineTax, PauseBehavior, PauseCollection, Period, Subscription, SubscriptionStatus, Tax,
 };
 pub use catalog::{
     Coupon, CouponDuration, CouponValue, Interval, Metadata, Price, Product, Recurring, Scheme, TaxBehavior, Tier,

@@ -80,9 +80,13 @@ impl Render<'_> {
 
     fn billed_to(&self, w: &mut Json, row: &Invoice) {
         let customer = &self.business.customers[row.customer];
+        let (name, email) = match &row.billed_to {
+            Some(then) => (&then.name, &then.email),
+            None => (&customer.name, &customer.email),
+        };
         w.fields(r#""customer_account":null,"customer_address":null"#);
-        w.maybe_str("customer_email", customer.email.as_deref());
-        w.maybe_str("customer_name", customer.name.as_deref());
+        w.maybe_str("customer_email", email.as_deref());
+        w.maybe_str("customer_name", name.as_deref());
         w.fields(
             r#""customer_phone":null,"customer_shipping":null,"customer_tax_exempt":"none","customer_tax_ids":[]"#,
         );

@@ -48,10 +48,11 @@ impl Render<'_> {
         });
     }
 
+    /// Says nothing that can change later: an invoice keeps the words it was made with.
     fn description(&self, line: &Line) -> String {
         let product = self.business.prices[line.price].product;
-        let name = &self.business.products[product].name;
-        format!("{} × {name}", line.quantity)
+        let unit = self.business.products[product].unit_label.as_deref();
+        format!("{} × {}", line.quantity, unit.unwrap_or("unit"))
     }
 
     fn discount_amounts(&self, w: &mut Json, key: &str, line: &Line, typed: bool) {

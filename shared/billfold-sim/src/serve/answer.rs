@@ -12,7 +12,7 @@ use crate::expand::Expand;
 use crate::ids::Kind;
 use crate::json::Json;
 use crate::keys::{ApiKey, KeyState, masked};
-use crate::model::Row;
+use crate::model::{Row, Unix};
 use crate::render::{Render, Target};
 use crate::sim::Sim;
 use crate::version::Version;
@@ -97,8 +97,16 @@ fn from_base64(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The body of a good answer.
-pub fn answer(sim: &Sim, asked: &Asked, caller: &Caller, route: &Route) -> Result<String, StripeError> {
+/// A good answer, and when what it says was so.
+pub struct Good {
+    pub body: String,
+    pub as_of: Unix,
+    /// Whether it is an earlier answer given again.
+    pub replayed: bool,
+}
+
+/// Answers from one look at the world, so that no change can come between the data and its time.
+pub fn answer(sim: &Sim, asked: &Asked, caller: &Caller, route: &Route) -> Result<Good, StripeError> {
     match route.call {
         Call::CreateEndpoint | Call::UpdateEndpoint(_) | Call::DeleteEndpoint(_) => {
             let mut world = sim.world_mut();
@@ -106,7 +114,11 @@ pub fn answer(sim: &Sim, asked: &Asked, caller: &Caller, route: &Route) -> Resul
             version(&world, asked)?;
             endpoints::write(&mut world, asked, caller.livemode(), &route.call)
         }
-        _ => read(&sim.world(), asked, caller, route),
+        _ => {
+            let world = sim.world();
+            let body = read(&world, asked, caller, route)?;
+            Ok(Good { body, as_of: world.now(), replayed: false })
+        }
     }
 }
 

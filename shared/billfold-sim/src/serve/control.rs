@@ -41,6 +41,8 @@ struct KeyBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EndpointBody {
+    /// An endpoint to point elsewhere and enable; a new one is made when absent.
+    id: Option<String>,
     url: String,
     #[serde(default)]
     enabled_events: Vec<String>,
@@ -129,6 +131,12 @@ fn keys(sim: &Sim, body: &[u8]) -> Outcome {
 
 fn endpoint(sim: &Sim, body: &[u8]) -> Outcome {
     let wanted: EndpointBody = parse(body)?;
+    if let Some(id) = &wanted.id {
+        if !sim.point_endpoint(id, &wanted.url) {
+            return Err("no such endpoint".to_owned());
+        }
+        return value(serde_json::json!({ "id": id }));
+    }
     let version = match &wanted.api_version {
         None => None,
         Some(name) => Some(Version::parse(name).ok_or("not an API version")?),

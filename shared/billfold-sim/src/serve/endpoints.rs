@@ -1,6 +1,6 @@
 //! Writing webhook endpoints: the one thing that a sync's key may be allowed to create.
 
-use super::answer::Asked;
+use super::answer::{Asked, Good};
 use super::query::Params;
 use super::route::Call;
 use crate::errors::StripeError;
@@ -43,14 +43,15 @@ const FAMILIES: [&str; 27] = [
 ];
 
 /// Carries out a write. A repeated idempotency key gets the first answer again.
-pub fn write(world: &mut World, asked: &Asked, livemode: bool, call: &Call) -> Result<String, StripeError> {
+pub fn write(world: &mut World, asked: &Asked, livemode: bool, call: &Call) -> Result<Good, StripeError> {
+    let as_of = world.now();
     let request = format!("{} {} {}", asked.method, asked.path, asked.params);
     let key = asked.idempotency_key.as_ref().filter(|_| asked.method == "POST");
     if let Some(key) = key
         && let Some(first) = world.idempotent.get(key)
     {
         if first.request == request {
-            return Ok(first.body.clone());
+            return Ok(Good { body: first.body.clone(), as_of, replayed: true });
         }
         return Err(StripeError::idempotency(key));
     }
@@ -62,10 +63,9 @@ pub fn write(world: &mut World, asked: &Asked, livemode: bool, call: &Call) -> R
         _ => return Err(StripeError::unknown_url(&asked.method, &asked.path)),
     };
     if let Some(key) = key {
-        let replay = Replay { request, body: body.clone() };
-        world.idempotent.insert(key.clone(), replay);
+        world.idempotent.insert(key.clone(), Replay { request, body: body.clone() });
     }
-    Ok(body)
+    Ok(Good { body, as_of, replayed: false })
 }
 
 fn create(world: &mut World, livemode: bool, mut params: Params) -> Result<String, StripeError> {

@@ -13,6 +13,7 @@ mod route;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue};
@@ -30,7 +31,7 @@ use crate::faults::Fault;
 use crate::ids::Kind;
 use crate::requests::Request;
 use crate::sim::Sim;
-use answer::{Asked, Caller};
+use answer::{Asked, Caller, Good};
 use route::Route;
 
 pub use deliver::{DeliveryReport, post};
@@ -101,14 +102,15 @@ impl Sim {
         self.stripe(&asked, &query).await
     }
 
-    /// One request to the API, with whatever trouble was asked for.
+    /// One request to the API, with whatever trouble was asked for. Half of a delay comes before
+    /// the answer is worked out and half after, so that late answers are old ones too.
     async fn stripe(&self, asked: &Asked, query: &str) -> Result<http::Response<Answer>, Closed> {
         let route = Route::of(&asked.method, &asked.path);
         let endpoint = route.as_ref().map_or("unknown", |route| route.template.as_str());
         let verdict = self.fault_plan().judge(endpoint);
         let admitted = self.admit(asked, endpoint);
         let running = admitted.is_ok().then(|| Running(self));
-        tokio::time::sleep(verdict.delay).await;
+        wait(verdict.delay / 2).await;
         let outcome = match (admitted, verdict.fault) {
             (Err(error), _) => Err(error),
             (Ok(_), Some(Fault::InternalError)) => Err(StripeError::stripe_trouble(500)),
@@ -118,12 +120,15 @@ impl Sim {
                 None => Err(StripeError::unknown_url(&asked.method, &asked.path)),
             },
         };
+        let good = outcome.is_ok();
+        let response = self.respond(asked, outcome);
+        wait(verdict.delay / 2).await;
         drop(running);
         let response = match verdict.fault {
             Some(Fault::Reset) => Err(Closed),
-            Some(Fault::BadGateway) if outcome.is_ok() => Ok(bad_gateway()),
-            Some(Fault::Truncated) if outcome.is_ok() => Ok(truncated(self.respond(asked, outcome))),
-            _ => Ok(self.respond(asked, outcome)),
+            Some(Fault::BadGateway) if good => Ok(bad_gateway()),
+            Some(Fault::Truncated) if good => Ok(truncated(response)),
+            _ => Ok(response),
         };
         self.note(asked, query, endpoint, response.as_ref().map_or(0, |r| r.status().as_u16()));
         response
@@ -138,36 +143,31 @@ impl Sim {
         Ok(caller)
     }
 
-    fn respond(&self, asked: &Asked, outcome: Result<String, StripeError>) -> http::Response<Answer> {
+    fn respond(&self, asked: &Asked, outcome: Result<Good, StripeError>) -> http::Response<Answer> {
         let world = self.world();
-        let request_id = {
-            let count = self.request_log().total;
-            world.business.ids.encode(Kind::Request, count)
-        };
+        let count = self.request_log().issue_id();
+        let request_id = world.business.ids.encode(Kind::Request, count);
         let version = answer::version(&world, asked).unwrap_or_else(|_| world.business.account.api_version.clone());
-        let (status, limited, body) = match outcome {
-            Ok(body) => (200, None, body),
+        let mut headers = vec![("request-id", request_id.clone()), ("stripe-version", version.to_string())];
+        headers.extend(asked.idempotency_key.clone().map(|key| ("idempotency-key", key)));
+        let (status, as_of, body) = match outcome {
+            Ok(good) => {
+                headers.extend(good.replayed.then(|| ("idempotent-replayed", "true".to_owned())));
+                (200, good.as_of, good.body)
+            }
             Err(mut error) => {
                 let mode = if world.business.account.livemode { "" } else { "test/" };
                 error.detail.request_log_url = Some(format!("https://dashboard.stripe.com/{mode}logs/{request_id}"));
-                (error.status, error.rate_limited, error.body())
+                headers.extend(error.rate_limited.map(|why| ("stripe-rate-limited-reason", why.to_owned())));
+                (error.status, world.now(), error.body())
             }
         };
+        headers.push((DATE.as_str(), http_date(as_of)));
         let mut response = json(status, body);
-        let headers = response.headers_mut();
-        let mut set = |name: &'static str, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(name, value);
+        for (name, value) in headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(name, value);
             }
-        };
-        set(DATE.as_str(), &http_date(world.now()));
-        set("request-id", &request_id);
-        set("stripe-version", version.as_str());
-        if let Some(reason) = limited {
-            set("stripe-rate-limited-reason", reason);
-        }
-        if let Some(key) = &asked.idempotency_key {
-            set("idempotency-key", key);
         }
         response
     }
@@ -176,6 +176,12 @@ impl Sim {
         let path = if query.is_empty() { asked.path.clone() } else { format!("{}?{query}", asked.path) };
         let request = Request { method: asked.method.clone(), path, status };
         self.request_log().record(endpoint, request);
+    }
+}
+
+async fn wait(delay: Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
 }
 
@@ -213,18 +219,26 @@ fn truncated(response: http::Response<Answer>) -> http::Response<Answer> {
     let whole = body.data.take().unwrap_or_default();
     head.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
     let half = whole.slice(..whole.len() / 2);
-    http::Response::from_parts(head, Answer { data: Some(half), breaks_off: true })
+    http::Response::from_parts(head, Answer { data: Some(half), end: End::Flush })
 }
 
 /// A body that is sent whole, or breaks off after what it has.
 pub struct Answer {
     data: Option<Bytes>,
-    breaks_off: bool,
+    end: End,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    /// What there is must reach the client before the connection breaks.
+    Flush,
+    Break,
 }
 
 impl Answer {
     fn whole(text: String) -> Self {
-        Self { data: Some(Bytes::from(text)), breaks_off: false }
+        Self { data: Some(Bytes::from(text)), end: End::Whole }
     }
 }
 
@@ -232,21 +246,28 @@ impl Body for Answer {
     type Data = Bytes;
     type Error = Closed;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
-        match self.data.take() {
-            Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
-            None if self.breaks_off => Poll::Ready(Some(Err(Closed))),
-            None => Poll::Ready(None),
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Closed>>> {
+        if let Some(data) = self.data.take() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        match self.end {
+            End::Whole => Poll::Ready(None),
+            End::Flush => {
+                self.end = End::Break;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            End::Break => Poll::Ready(Some(Err(Closed))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_none() && !self.breaks_off
+        self.data.is_none() && self.end == End::Whole
     }
 
     fn size_hint(&self) -> hyper::body::SizeHint {
         match &self.data {
-            Some(data) if !self.breaks_off => hyper::body::SizeHint::with_exact(data.len() as u64),
+            Some(data) if self.end == End::Whole => hyper::body::SizeHint::with_exact(data.len() as u64),
             _ => hyper::body::SizeHint::default(),
         }
     }

@@ -31,6 +31,7 @@ struct Share {
     /// Months in one interval, as a fraction.
     months: Fraction,
     left: Fraction,
+    tax_inside: bool,
 }
 
 /// By the default policy: forever and running repeating discounts come off, `once` does not.
@@ -45,8 +46,11 @@ pub fn billfold(business: &Business, row: &Subscription, now: Unix) -> Recurring
         take_off(business, row, discount, &mut shares, now);
     }
     let inside = inclusive_rate(business, row);
-    let monthly = shares.iter().map(|share| share.left.share_of(share.months, Fraction::ONE));
-    Recurring(monthly.sum::<Fraction>() * inside)
+    let monthly = shares.iter().map(|share| {
+        let monthly = share.left.share_of(share.months, Fraction::ONE);
+        if share.tax_inside { monthly * inside } else { monthly }
+    });
+    Recurring(monthly.sum())
 }
 
 /// Price times quantity of active subscriptions, normalized, nothing else.
@@ -79,7 +83,9 @@ fn item_share(business: &Business, row: &Subscription, item: &Item, now: Unix) -
     if item.trial.is_some_and(|trial| trial.holds(now)) {
         return None;
     }
-    let mut share = Share { product: business.prices[item.price].product, months, left: amount };
+    let price = &business.prices[item.price];
+    let tax_inside = price.tax_behavior == TaxBehavior::Inclusive;
+    let mut share = Share { product: price.product, months, left: amount, tax_inside };
     for discount in &item.discounts {
         take_off(business, row, discount, std::slice::from_mut(&mut share), now);
     }

@@ -354,6 +354,7 @@ fn blank(business: &Business, wanted: &Draft<'_>, lines: Vec<Line>) -> Invoice {
         payments: Vec::new(),
         tax_rate: None,
         test_clock: subscription.test_clock,
+        billed_to: None,
     }
 }
 
@@ -404,3 +405,6 @@ fn line_tax(amount: i64, rate: i128, inclusive: bool) -> LineTax {
 pub fn is_once(business: &Business, discount: &Discount) -> bool {
     business.coupons[discount.coupon].duration == CouponDuration::Once
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! The staged sync against the simulated Stripe: complete, exact, resumable, truthful.
+
+mod world;
+
+use billfold_app::{Kind, OtherData};
+use billfold_core::run::{RunStatus, Stage, StageStatus, Trigger};
+use billfold_sim::{Fault, Faults, Limits};
+use world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_sync_is_complete_and_exact() {
+    let world = World::new(1, 250).await;
+    world.connect().await.unwrap();
+    let run = world.finished().await;
+    assert_eq!((run.status, &run.error), (RunStatus::Succeeded, &None));
+    world.assert_exact().await;
+    let truth = world.sim.truth();
+    for (stage, resource) in [
+        (Stage::Products, "products"),
+        (Stage::Prices, "prices"),
+        (Stage::Customers, "customers"),
+        (Stage::Subscriptions, "subscriptions"),
+        (Stage::Invoices, "invoices"),
+    ] {
+        assert_eq!(run.stage(stage).unwrap().records, truth.counts[resource], "{resource}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_stay_below_a_tenth_over_the_fewest() {
+    let world = World::new(2, 4000).await;
+    world.connect().await.unwrap();
+    world.finished().await;
+    let requests = world.sim.requests();
+    let lists: u64 =
+        requests.by_endpoint.iter().filter(|(name, _)| name.starts_with("GET /v1/")).map(|(_, n)| *n).sum();
+    let probes = 12;
+    let fewest: u64 = world.sim.truth().fewest_requests.values().sum();
+    assert!(lists.saturating_sub(probes) * 10 <= fewest * 11, "{lists} for {fewest}: {:?}", requests.by_endpoint);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sync_writes_nothing_and_stays_exact() {
+    let world = World::new(3, 200).await;
+    world.connect().await.unwrap();
+    world.finished().await;
+    world.sim.advance(3600);
+    let before = world.accounts().await;
+    let run = world.resync().await;
+    assert_eq!(run.status, RunStatus::Succeeded);
+    assert_eq!(run.stage(Stage::AccountBilling).unwrap().records, 0, "nothing changed, so no account is computed");
+    assert_eq!(world.accounts().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_and_deletions_are_found_by_the_next_sync() {
+    let world = World::new(4, 150).await;
+    world.connect().await.unwrap();
+    world.finished().await;
+    world.sim.advance(86_400);
+    for seed in 0..40 {
+        world.random_change(seed);
+    }
+    assert_eq!(world.resync().await.status, RunStatus::Succeeded);
+    world.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_twentieth_request_failing_changes_nothing_but_the_time() {
+    let world = World::new(5, 300).await;
+    let faults = Faults { every: Some(20), slow_ms: 50, seed: 5, ..Faults::default() };
+    world.sim.set_faults(faults);
+    world.connect().await.unwrap();
+    let run = world.finished().await;
+    assert_eq!((run.status, &run.error), (RunStatus::Succeeded, &None));
+    world.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_taken_away_fails_the_run_and_granting_it_finishes_the_job() {
+    let world = World::new(6, 120).await;
+    world.connect().await.unwrap();
+    world.finished().await;
+    world.sim.revoke(world.sim.api_key(), "rak_invoice_read");
+    let run = world.resync().await;
+    assert_eq!((run.status, run.stage(Stage::Invoices).unwrap().status), (RunStatus::Failed, StageStatus::Failed));
+    let error = run.error.unwrap();
+    assert_eq!(
+        (error.code.as_str(), error.fix.as_str()),
+        ("permissions_missing", "Grant read access to Invoices in your restricted key.")
+    );
+    let card = world.app.card(&world.ws).await.unwrap();
+    assert_eq!(card.error.unwrap().fix, error.fix);
+    assert!(card.permissions.iter().any(|p| p.permission == "rak_invoice_read" && p.fix.is_some()));
+    world.sim.grant(world.sim.api_key(), "rak_invoice_read");
+    assert_eq!(world.resync().await.status, RunStatus::Succeeded);
+    assert!(world.app.card(&world.ws).await.unwrap().error.is_none());
+    world.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_optional_permission_skips_its_stage_and_says_so() {
+    let world = World::new(7, 60).await;
+    world.sim.revoke(world.sim.api_key(), "rak_product_read");
+    world.connect().await.unwrap();
+    let run = world.finished().await;
+    let products = run.stage(Stage::Products).unwrap();
+    assert_eq!((run.status, products.status), (RunStatus::Failed, StageStatus::Skipped));
+    assert!(products.error.as_ref().unwrap().fix.contains("Products"));
+    for stage in [Stage::Customers, Stage::Subscriptions, Stage::Invoices, Stage::AccountBilling] {
+        assert_eq!(run.stage(stage).unwrap().status, StageStatus::Done, "{stage:?}");
+    }
+    assert!(!world.accounts().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_syncs_at_once_are_one_sync() {
+    let world = World::new(8, 60).await;
+    world.sim.set_limits(Limits { global_per_second: Some(20.0), ..Limits::default() });
+    world.connect().await.unwrap();
+    let busy = world.app.start_sync(&world.ws, Trigger::Manual).await.unwrap_err();
+    assert_eq!(
+        (busy.kind, busy.code, busy.detail.as_str()),
+        (Kind::Conflict, "sync_already_running", "sync already running")
+    );
+    assert!(busy.run.is_some());
+    assert_eq!(world.finished().await.status, RunStatus::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_stops_and_the_next_one_finishes() {
+    let world = World::new(9, 400).await;
+    world.sim.set_limits(Limits { global_per_second: Some(10.0), ..Limits::default() });
+    world.connect().await.unwrap();
+    let runs = world.app.sync_runs(&world.ws, None, 1).await.unwrap();
+    let cancelled = world.app.cancel_sync(&world.ws, &runs[0].id).await.unwrap();
+    assert_eq!(cancelled.status, RunStatus::Cancelled);
+    assert_eq!(world.app.cancel_sync(&world.ws, &runs[0].id).await.unwrap_err().code, "sync_not_running");
+    world.sim.set_limits(Limits::default());
+    assert_eq!(world.resync().await.status, RunStatus::Succeeded);
+    world.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_dies_at_any_request_is_carried_on_by_the_next() {
+    for k in [1, 3, 5, 7, 9, 11] {
+        let world = World::new(10, 120).await;
+        world.connect_without_worker().await.unwrap();
+        world.die_at_request(k).await;
+        world.work();
+        assert_eq!(world.finished().await.status, RunStatus::Succeeded, "died at request {k}");
+        world.assert_exact().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stripe_that_is_away_makes_the_run_wait_and_not_fail() {
+    let world = World::new(11, 40).await;
+    world.connect_without_worker().await.unwrap();
+    world.sim.set_faults(Faults { every: Some(1), kinds: vec![Fault::InternalError], ..Faults::default() });
+    let again = world.work_once().await;
+    assert!(matches!(again, billfold_app::Handled::Again(_)), "{again:?}");
+    let run = world.app.sync_runs(&world.ws, None, 1).await.unwrap().remove(0);
+    assert_eq!((run.status, run.error.unwrap().code.as_str()), (RunStatus::Running, "stripe_unavailable"));
+    world.sim.set_faults(Faults::default());
+    world.work();
+    assert_eq!(world.finished().await.status, RunStatus::Succeeded);
+    world.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_account_or_mode_needs_a_word_before_it_replaces_what_is_here() {
+    let world = World::new(12, 40).await;
+    world.connect().await.unwrap();
+    world.finished().await;
+    let live = "rk_live_51SimulatedLiveKey0001";
+    assert_eq!(world.connect_with(live, OtherData::Keep).await.unwrap_err().code, "mode_mismatch");
+    let other = World::new(13, 30).await;
+    let elsewhere = world.at(&other.sim_base);
+    assert_eq!(
+        elsewhere.connect_with(other.sim.api_key(), OtherData::Keep).await.unwrap_err().code,
+        "account_mismatch"
+    );
+    world.assert_exact().await;
+    elsewhere.sim.advance(60);
+    elsewhere.connect_with(other.sim.api_key(), OtherData::Replace).await.unwrap();
+    elsewhere.work();
+    assert_eq!(elsewhere.finished().await.error, None);
+    elsewhere.assert_exact_for(&other.sim.truth()).await;
+}

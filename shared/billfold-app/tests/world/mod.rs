@@ -1,0 +1,262 @@
+//! A small world: the simulated Stripe on a socket, the app on an in-memory store, a queue and a vault of a few lines.
+
+use billfold_app::{
+    App, Clock, Config, ConnectRequest, Handled, LimitsConfig, Message, OtherData, Parts, Queue, QueueError, Refusal,
+    Secret, Vault, VaultError,
+};
+use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
+use billfold_core::run::{Run, Trigger};
+use billfold_sim::{AccountTruth, Dice, Sim, Spec, Truth};
+use billfold_store::{Direction, ListQuery, SortBy, embedded};
+use billfold_stripe::Base;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// When the simulated business stands.
+const NOW: i64 = 1_790_000_000;
+
+pub struct World {
+    pub sim: Sim,
+    pub sim_base: String,
+    pub app: App,
+    pub ws: WorkspaceId,
+    mailbox: Arc<Mailbox>,
+    vault: Arc<Drawer>,
+}
+
+/// Tells the simulation's time.
+struct SimClock(Sim);
+
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.now()).unwrap()
+    }
+}
+
+#[derive(Default)]
+struct Mailbox(Mutex<VecDeque<Message>>);
+
+impl Queue for Mailbox {
+    fn send(&self, message: Message, _: Duration) -> BoxFuture<'_, Result<(), QueueError>> {
+        self.0.lock().unwrap().push_back(message);
+        async { Ok(()) }.boxed()
+    }
+}
+
+#[derive(Default)]
+struct Drawer(Mutex<HashMap<(WorkspaceId, &'static str), SecretString>>);
+
+impl Vault for Drawer {
+    fn put<'a>(
+        &'a self,
+        ws: &'a WorkspaceId,
+        which: Secret,
+        text: SecretString,
+    ) -> BoxFuture<'a, Result<(), VaultError>> {
+        self.0.lock().unwrap().insert((ws.clone(), which.as_str()), text);
+        async { Ok(()) }.boxed()
+    }
+
+    fn get<'a>(
+        &'a self,
+        ws: &'a WorkspaceId,
+        which: Secret,
+    ) -> BoxFuture<'a, Result<Option<SecretString>, VaultError>> {
+        let found = self.0.lock().unwrap().get(&(ws.clone(), which.as_str())).cloned();
+        async { Ok(found) }.boxed()
+    }
+
+    fn forget<'a>(&'a self, ws: &'a WorkspaceId, which: Secret) -> BoxFuture<'a, Result<(), VaultError>> {
+        self.0.lock().unwrap().remove(&(ws.clone(), which.as_str()));
+        async { Ok(()) }.boxed()
+    }
+}
+
+impl World {
+    pub async fn new(seed: u64, customers: u32) -> Self {
+        let sim = Sim::generate(&Spec::new(seed, customers, NOW));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sim_base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(sim.clone().serve(listener));
+        let store = embedded::memory().await.unwrap();
+        Self::over(sim, sim_base, store, Arc::default(), Arc::default())
+    }
+
+    fn over(
+        sim: Sim,
+        sim_base: String,
+        store: billfold_store::Store,
+        mailbox: Arc<Mailbox>,
+        vault: Arc<Drawer>,
+    ) -> Self {
+        let config = Config {
+            stripe: Base::parse(&sim_base).unwrap(),
+            limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e4), endpoint_per_s: Some(1e4) },
+            public_url: "http://127.0.0.1:1".into(),
+        };
+        let clock = Arc::new(SimClock(sim.clone()));
+        let parts = Parts { store, queue: mailbox.clone(), vault: vault.clone(), clock, config };
+        Self { app: App::new(parts).unwrap(), sim, sim_base, ws: WorkspaceId::new("acme").unwrap(), mailbox, vault }
+    }
+
+    /// The same Billfold, with Stripe somewhere else.
+    pub fn at(&self, sim_base: &str) -> Self {
+        let vault = self.vault.clone();
+        Self::over(self.sim.clone(), sim_base.to_owned(), self.app.store().clone(), Arc::default(), vault)
+    }
+
+    pub async fn connect_with(&self, key: &str, other_data: OtherData) -> Result<(), Refusal> {
+        let request = ConnectRequest { api_key: SecretString::from(key), webhook_secret: None, other_data };
+        self.app.connect(&self.ws, request).await
+    }
+
+    pub async fn connect_without_worker(&self) -> Result<(), Refusal> {
+        self.connect_with(&self.sim.api_key().to_owned(), OtherData::Keep).await
+    }
+
+    pub async fn connect(&self) -> Result<(), Refusal> {
+        self.connect_without_worker().await?;
+        self.work();
+        Ok(())
+    }
+
+    /// Starts a worker that takes messages until the test ends.
+    pub fn work(&self) {
+        let (app, mailbox) = (self.app.clone(), self.mailbox.clone());
+        tokio::spawn(async move {
+            loop {
+                let message = mailbox.0.lock().unwrap().pop_front();
+                match message {
+                    None => tokio::time::sleep(Duration::from_millis(2)).await,
+                    Some(message) => {
+                        if let Handled::Again(_) = app.handle(&message, Duration::from_secs(600)).await {
+                            mailbox.0.lock().unwrap().push_back(message);
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    /// Handles one message and puts it back if it is to be delivered again.
+    pub async fn work_once(&self) -> Handled {
+        let message = self.mailbox.0.lock().unwrap().pop_front().unwrap();
+        let handled = self.app.handle(&message, Duration::from_secs(600)).await;
+        if let Handled::Again(_) = handled {
+            self.mailbox.0.lock().unwrap().push_back(message);
+        }
+        handled
+    }
+
+    /// Starts a worker, kills it when it has made so many requests, and lets its lease run out.
+    pub async fn die_at_request(&self, k: u64) {
+        let message = self.mailbox.0.lock().unwrap().front().cloned().unwrap();
+        let before = self.sim.requests().total;
+        let app = self.app.clone();
+        let worker = tokio::spawn(async move { app.handle(&message, Duration::from_secs(600)).await });
+        while self.sim.requests().total < before + k && !worker.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        worker.abort();
+        assert!(worker.await.is_err(), "the worker was done before request {k}");
+        self.app.recover().await.unwrap();
+    }
+
+    /// Asks for a re-sync, a minute later.
+    pub async fn resync(&self) -> Run {
+        self.sim.advance(60);
+        self.app.start_sync(&self.ws, Trigger::Manual).await.unwrap();
+        self.finished().await
+    }
+
+    /// Waits until the newest run has ended.
+    pub async fn finished(&self) -> Run {
+        loop {
+            let run = self.app.sync_runs(&self.ws, None, 1).await.unwrap().remove(0);
+            if !run.is_running() {
+                return run;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub fn random_change(&self, seed: u64) {
+        self.sim.random_change(&mut Dice::new(seed));
+    }
+
+    /// Every account: its billing, by its id.
+    pub async fn accounts(&self) -> BTreeMap<AccountId, Value> {
+        let mut query = ListQuery {
+            sort: SortBy::Mrr,
+            direction: Direction::Descending,
+            payment_status: None,
+            search: None,
+            after: None,
+            limit: 100,
+        };
+        let mut accounts = BTreeMap::new();
+        loop {
+            let (rows, next) = self.app.store().list_accounts(&self.ws, &query).await.unwrap();
+            for row in rows {
+                let mut billing = self.app.account_billing(&self.ws, &row.id).await.unwrap();
+                billing.as_object_mut().unwrap().remove("as_of");
+                accounts.insert(row.id, billing);
+            }
+            query.after = next;
+            if query.after.is_none() {
+                return accounts;
+            }
+        }
+    }
+
+    pub async fn assert_exact(&self) {
+        self.assert_exact_for(&self.sim.truth()).await;
+    }
+
+    /// Compares every account with the truth, to the cent, and that there is none too many.
+    pub async fn assert_exact_for(&self, truth: &Truth) {
+        let accounts = self.accounts().await;
+        let expected = truth.accounts();
+        for truth in expected.values() {
+            let customer = CustomerId::new(truth.customers[0].as_str()).unwrap();
+            let matched = self.app.store().customer_rows(&self.ws, &customer).await.unwrap().matched;
+            let account =
+                matched.and_then(|matched| matched.account).unwrap_or_else(|| panic!("{customer} has no account"));
+            same(truth, accounts.get(&account).unwrap());
+        }
+        let only_deleted = self.only_deleted(truth, &accounts).await;
+        assert_eq!(accounts.len(), expected.len() + only_deleted, "accounts");
+    }
+
+    /// Accounts whose customers have all been deleted since they were read: they stay, with their history.
+    async fn only_deleted(&self, truth: &Truth, accounts: &BTreeMap<AccountId, Value>) -> usize {
+        let mut count = 0;
+        for id in accounts.keys() {
+            let customers = self.app.store().account_rows(&self.ws, id).await.unwrap().customers;
+            let gone = |customer: &CustomerId| truth.customers.get(customer.as_str()).is_none_or(|truth| truth.deleted);
+            count += usize::from(customers.iter().all(gone));
+        }
+        count
+    }
+}
+
+fn same(truth: &AccountTruth, billing: &Value) {
+    let amounts = |field: &str| -> BTreeMap<String, i64> {
+        let pair = |(code, money): (&String, &Value)| (code.clone(), money["amount"].as_i64().unwrap());
+        billing[field].as_object().unwrap().iter().map(pair).collect()
+    };
+    let positive =
+        |by: &BTreeMap<String, i64>| by.iter().filter(|(_, n)| **n != 0).map(|(c, n)| (c.clone(), *n)).collect();
+    let expected: BTreeMap<String, i64> = positive(&truth.mrr);
+    assert_eq!(amounts("mrr_by_currency"), expected, "MRR of {:?}: {billing:#}", truth.customers);
+    let expected: BTreeMap<String, i64> = positive(&truth.arr);
+    assert_eq!(amounts("arr_by_currency"), expected, "ARR of {:?}", truth.customers);
+    let status = serde_json::to_value(truth.payment_status).unwrap();
+    assert_eq!(billing["payment_status"], status, "payment status of {:?}: {billing:#}", truth.customers);
+}

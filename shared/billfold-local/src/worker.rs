@@ -1,0 +1,258 @@
+//! Workers: take messages from the local queue and hand them to the use cases, and sweep now and then. A panic breaks one
+//! message and no worker.
+
+use crate::queue::{Lane, LocalQueue, Taken, VISIBILITY};
+use billfold_app::{App, Handled, Message};
+use billfold_store::StoreError;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+
+/// How long a use case may work on one message before the others get their turn.
+const WORK_FOR: Duration = Duration::from_secs(300);
+/// How often a worker says that it is still at it.
+const SAY_SO_EVERY: Duration = Duration::from_secs(20);
+/// How long a worker may go on when the process is to end; what it does not finish goes on from its checkpoints.
+const GRACE: Duration = Duration::from_secs(1);
+/// How often what was lost is looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// The wait after the store failed.
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+
+/// Messages of one lane that are handled side by side.
+const WORKERS_PER_LANE: usize = 4;
+
+const _: () = assert!(SAY_SO_EVERY.as_secs() * 2 < VISIBILITY.as_secs());
+
+/// Does what a message says.
+pub type Handler = Arc<dyn Fn(Message) -> BoxFuture<'static, Handled> + Send + Sync>;
+
+/// The workers of a process.
+pub struct Workers {
+    stop: watch::Sender<Running>,
+    tasks: JoinSet<()>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Running {
+    GoOn,
+    Stop,
+}
+
+impl Workers {
+    /// Starts workers for every lane, and the sweep.
+    #[must_use]
+    pub fn start(app: &App, queue: &Arc<LocalQueue>) -> Self {
+        let handler = {
+            let app = app.clone();
+            move |message: Message| {
+                let app = app.clone();
+                async move { app.handle(&message, WORK_FOR).await }.boxed()
+            }
+        };
+        let mut workers = Self::with_handler(queue, &(Arc::new(handler) as Handler));
+        let stop = workers.stop.subscribe();
+        workers.tasks.spawn(sweep(app.clone(), stop));
+        workers
+    }
+
+    fn with_handler(queue: &Arc<LocalQueue>, handler: &Handler) -> Self {
+        let (stop, stopped) = watch::channel(Running::GoOn);
+        let mut tasks = JoinSet::new();
+        for lane in Lane::ALL {
+            for _ in 0..WORKERS_PER_LANE {
+                let worker = Worker { queue: Arc::clone(queue), handler: Arc::clone(handler), stop: stopped.clone() };
+                tasks.spawn(worker.work(lane));
+            }
+        }
+        Self { stop, tasks }
+    }
+
+    /// Stops all of them. What they have in hand is finished, or goes on after the next start.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(Running::Stop);
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a worker ended badly");
+            }
+        }
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<Running>) {
+    // An error means that nobody is left who could stop the worker, which is the end as well.
+    drop(stop.wait_for(|running| *running == Running::Stop).await);
+}
+
+async fn sweep(app: App, mut stop: watch::Receiver<Running>) {
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        }
+        if let Err(error) = app.sweep().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the sweep failed; it is tried again in a minute");
+        }
+    }
+}
+
+struct Worker {
+    queue: Arc<LocalQueue>,
+    handler: Handler,
+    stop: watch::Receiver<Running>,
+}
+
+impl Worker {
+    async fn work(mut self, lane: Lane) {
+        loop {
+            let taken = tokio::select! {
+                biased;
+                () = stopped(&mut self.stop) => return,
+                taken = self.queue.next(lane) => taken,
+            };
+            let worked = match taken {
+                Ok(taken) => self.handle(taken).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = worked {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, ?lane, "the queue cannot reach its rows; trying again");
+                tokio::time::sleep(AFTER_TROUBLE).await;
+            }
+        }
+    }
+
+    async fn handle(&mut self, mut taken: Taken) -> Result<(), StoreError> {
+        // A task of its own, so that a panic in it ends there.
+        let mut job = tokio::spawn((self.handler)(taken.message.clone()));
+        loop {
+            tokio::select! {
+                ended = &mut job => return self.conclude(taken, ended).await,
+                () = stopped(&mut self.stop) => return self.finish(taken, job).await,
+                () = tokio::time::sleep(SAY_SO_EVERY) => {
+                    if let Err(error) = self.queue.extend(&mut taken).await {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "a message's time could not be extended; trying again");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The process is to end: a little more time, and then no more.
+    async fn finish(&self, taken: Taken, mut job: JoinHandle<Handled>) -> Result<(), StoreError> {
+        if let Ok(ended) = tokio::time::timeout(GRACE, &mut job).await {
+            return self.conclude(taken, ended).await;
+        }
+        job.abort();
+        let ended = job.await;
+        match ended {
+            Err(error) if error.is_cancelled() => self.queue.release(taken).await,
+            ended => self.conclude(taken, ended).await,
+        }
+    }
+
+    async fn conclude(&self, taken: Taken, ended: Result<Handled, JoinError>) -> Result<(), StoreError> {
+        match ended {
+            Ok(Handled::Done) => self.queue.done(taken).await,
+            Ok(Handled::Again(after)) => self.queue.again(taken, after).await,
+            Err(error) if error.is_panic() => {
+                tracing::error!(message = ?taken.message, "a use case panicked");
+                self.queue.failed(taken).await
+            }
+            Err(_) => self.queue.release(taken).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use billfold_app::{Queue as _, SystemClock};
+    use billfold_core::id::WorkspaceId;
+    use billfold_store::{Store, embedded};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use tokio::sync::mpsc;
+
+    fn message(ws: &str) -> Message {
+        Message::Recompute { workspace: WorkspaceId::new(ws).unwrap() }
+    }
+
+    async fn queue() -> (Store, Arc<LocalQueue>) {
+        let store = embedded::memory().await.unwrap();
+        let queue = LocalQueue::open(&store, Arc::new(SystemClock)).await.unwrap();
+        (store, Arc::new(queue))
+    }
+
+    async fn send(queue: &LocalQueue, ws: &str) {
+        queue.send(message(ws), Duration::ZERO).await.unwrap();
+    }
+
+    /// A handler that does what the workspace's name says, and tells the test of each message.
+    fn handler() -> (Handler, mpsc::UnboundedReceiver<Message>) {
+        let (told, hear) = mpsc::unbounded_channel();
+        let again = Arc::new(AtomicU32::new(0));
+        let handler = move |message: Message| {
+            told.send(message.clone()).unwrap();
+            let again = Arc::clone(&again);
+            async move {
+                let Message::Recompute { workspace } = message else { panic!("not this one") };
+                match workspace.as_str() {
+                    "panics" => panic!("as asked"),
+                    "hangs" => std::future::pending().await,
+                    "again" if again.fetch_add(1, Ordering::SeqCst) < 2 => Handled::Again(Duration::ZERO),
+                    _ => Handled::Done,
+                }
+            }
+            .boxed()
+        };
+        (Arc::new(handler), hear)
+    }
+
+    #[tokio::test]
+    async fn a_message_is_handled_until_it_is_done() {
+        let (_, queue) = queue().await;
+        let (handler, mut hear) = handler();
+        let workers = Workers::with_handler(&queue, &handler);
+        send(&queue, "again").await;
+        for _ in 0..3 {
+            assert_eq!(hear.recv().await, Some(message("again")));
+        }
+        workers.stop().await;
+        assert!(hear.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_panic_breaks_one_message_and_no_worker() {
+        let (store, queue) = queue().await;
+        let (handler, mut hear) = handler();
+        let workers = Workers::with_handler(&queue, &handler);
+        send(&queue, "panics").await;
+        assert_eq!(hear.recv().await, Some(message("panics")));
+        for _ in 0..WORKERS_PER_LANE * 2 {
+            send(&queue, "fine").await;
+            assert_eq!(hear.recv().await, Some(message("fine")));
+        }
+        workers.stop().await;
+        let left = store.local_rows("queue-recompute").all().await.unwrap();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(left[0].body.contains("panics") && left[0].body.contains("\"receives\":1"), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn stopping_hands_back_what_is_not_finished() {
+        let (store, queue) = queue().await;
+        let (handler, mut hear) = handler();
+        let workers = Workers::with_handler(&queue, &handler);
+        send(&queue, "hangs").await;
+        assert_eq!(hear.recv().await, Some(message("hangs")));
+        workers.stop().await;
+        let left = store.local_rows("queue-recompute").all().await.unwrap();
+        assert_eq!(left.len(), 1, "{left:?}");
+        let body = &left[0].body;
+        assert!(body.contains("\"in_flight\":false") && body.contains("\"receives\":0"), "{body}");
+    }
+}
