@@ -162,6 +162,7 @@ async fn from_a_key_to_an_account() {
     for resource in ["products", "prices", "customers", "subscriptions", "invoices"] {
         assert_eq!(card["records_synced"][resource].as_u64(), Some(truth.counts[resource]), "{resource}");
     }
+    assert_eq!(card["customers_matched"].as_u64(), Some(truth.counts["customers"]));
     let largest = &world.get("/v1/accounts?limit=1").await.unwrap()["data"][0];
     let id = largest["id"].as_str().unwrap();
     let billing = world.get(&format!("/v1/accounts/{id}/billing")).await.unwrap();

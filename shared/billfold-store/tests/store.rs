@@ -231,6 +231,7 @@ fn list_row(number: i64, status: &str) -> ListRow {
         plan: None,
         renews_at: None,
         health: serde_json::Value::Null,
+        customer_count: 1,
     }
 }
 

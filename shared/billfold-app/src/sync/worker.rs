@@ -358,7 +358,9 @@ fn shard(checkpoint: &Checkpoint) -> Option<&BillingShard> {
 impl App {
     /// What a run that has ended means for the card.
     async fn note_run_on_card(&self, ws: &WorkspaceId, run: &Run) -> Result<(), Refusal> {
+        let matched = self.customers_matched(ws).await?;
         let change = |connection: &mut billfold_core::connection::Connection| {
+            connection.customers_matched = matched;
             for stage in run.stages.iter().filter(|stage| stage.status == StageStatus::Done) {
                 connection.records_synced.set(stage.name, stage.records);
             }
