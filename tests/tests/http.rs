@@ -52,7 +52,8 @@ async fn expired_keys_and_keys_that_may_not_read_enough_are_told_so() {
     let world = World::start(2, 5).await.unwrap();
     let lacking = |missing: &str| {
         let key = format!("rk_test_51Lacking{missing}0000");
-        let granted: Vec<&str> = READING.iter().copied().filter(|granted| format!("rak_{granted}") != missing).collect();
+        let granted: Vec<&str> =
+            READING.iter().copied().filter(|granted| format!("rak_{granted}") != missing).collect();
         world.sim.add_key(ApiKey::new(&key, &granted));
         key
     };
@@ -322,8 +323,11 @@ async fn without_made_accounts_customers_stay_unmatched_until_an_account_takes_t
     let unmatched = world.get("/v1/customers?matched=false&limit=100").await.unwrap();
     assert_eq!(unmatched["data"].as_array().unwrap().len() as u64, world.sim.truth().counts["customers"]);
     let truth = world.sim.truth();
-    let (customer, domain) =
-        truth.customers.iter().find_map(|(id, c)| c.domain.clone().filter(|_| !c.deleted && !c.test_clock).map(|d| (id, d))).unwrap();
+    let (customer, domain) = truth
+        .customers
+        .iter()
+        .find_map(|(id, c)| c.domain.clone().filter(|_| !c.deleted && !c.test_clock).map(|d| (id, d)))
+        .unwrap();
     let made =
         world.send(Method::POST, "/v1/accounts", &json!({"id": "one", "name": "One", "domain": domain})).await.unwrap();
     assert_eq!(made.status.as_u16(), 201, "{:#}", made.body);

@@ -3,12 +3,13 @@
 use crate::app::App;
 use crate::recompute::Batch;
 use crate::refusal::{Kind, Refusal};
+use billfold_core::billing::{BillingTab, INVOICES_SHOWN, newest_invoices};
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::matching::{MatchRule, clean_domain, is_personal};
 use billfold_store::{AccountRow, AccountRows, AccountSource, ListRow, Matched, Store, StoreError, Subject, Write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest name of an account, in bytes.
 pub const NAME_BYTES_MAX: usize = 5000;
@@ -96,13 +97,16 @@ impl App {
     ///
     /// # Errors
     /// [`Refusal`] if there is no such account.
-    pub async fn account_billing(&self, ws: &WorkspaceId, id: &AccountId) -> Result<Value, Refusal> {
+    pub async fn account_billing(&self, ws: &WorkspaceId, id: &AccountId) -> Result<BillingTab, Refusal> {
         let rows = self.store().account_rows(ws, id).await?;
         let billing = rows.billing.ok_or_else(|| Refusal::not_found("account"))?;
-        let as_of = self.store().connection(ws).await?.last_sync_at;
-        let mut view: Map<String, Value> = serde_json::from_str(&billing.row).map_err(Refusal::internal)?;
-        view.insert("as_of".into(), as_of.map_or(Value::Null, |at| Value::String(at.to_string())));
-        Ok(Value::Object(view))
+        let invoices = rows.customers.iter().map(|customer| self.store().newest_invoices(ws, customer, INVOICES_SHOWN));
+        let invoices = futures::future::try_join_all(invoices).await?;
+        Ok(BillingTab {
+            billing: serde_json::from_str(&billing.row).map_err(Refusal::internal)?,
+            invoices: newest_invoices(invoices.iter().flatten()),
+            as_of: self.store().connection(ws).await?.last_sync_at,
+        })
     }
 
     /// Takes an account from elsewhere.
@@ -173,7 +177,7 @@ impl App {
     ) -> Result<(), Refusal> {
         let mut writes = vec![rows.put_account(ws, account)?];
         for domain in account.domains.iter().filter(|domain| !had.contains(domain)) {
-            writes.extend(self.claim(ws, domain, &account.id).await?);
+            writes.push(self.claim(ws, domain, &account.id).await?);
         }
         let given_up = had.iter().filter(|domain| !account.domains.contains(domain));
         writes.extend(given_up.map(|domain| Store::disown_domain(ws, domain)));
@@ -192,17 +196,14 @@ impl App {
         Ok(())
     }
 
-    /// Takes a domain: free ones, and those of accounts that were only made for it.
-    async fn claim(&self, ws: &WorkspaceId, domain: &str, id: &AccountId) -> Result<Vec<Write>, Refusal> {
-        let Some(owner) = self.store().domain_owner(ws, domain).await?.filter(|owner| owner != id) else {
-            return Ok(vec![Store::own_domain(ws, domain, id)?]);
-        };
-        let rows = self.store().account_rows(ws, &owner).await?;
-        if rows.account.is_some_and(|account| account.row.source == AccountSource::Given) {
+    /// Takes a domain that no other given account has.
+    async fn claim(&self, ws: &WorkspaceId, domain: &str, id: &AccountId) -> Result<Write, Refusal> {
+        let owners = self.store().domain_owners(ws, &BTreeSet::from([domain.to_owned()])).await?;
+        if let Some(owner) = owners.get(domain) {
             let detail = format!("The domain {domain} belongs to the account {owner}.");
             return Err(Refusal { field: Some("domains"), ..Refusal::new(Kind::Conflict, "domain_taken", detail) });
         }
-        Ok(vec![Store::give_domain(ws, domain, id)?])
+        Ok(Store::own_domain(ws, domain, id)?)
     }
 
     /// Takes a given account away; its customers find accounts of their own again.

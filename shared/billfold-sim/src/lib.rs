@@ -60,6 +60,8 @@ pub use limits::Limits;
 pub use requests::{Request, Requests};
 pub use serve::{DeliveryReport, post};
 pub use sim::{NewEndpoint, Sim};
-pub use truth::{AccountTruth, ByCurrency, CustomerTruth, INVOICE_WINDOW, PaymentStatus, SubscriptionTruth, Truth};
+pub use truth::{
+    AccountTruth, BACKFILL, ByCurrency, CustomerTruth, INVOICE_WINDOW, PaymentStatus, SubscriptionTruth, Truth,
+};
 pub use version::{Shape, Version};
 pub use webhooks::{Delivery, signature};

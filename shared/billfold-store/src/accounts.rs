@@ -10,7 +10,7 @@ use billfold_core::matching::MatchRule;
 use billfold_core::money::Money;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest part of a name that the table sorts by, in bytes.
 const SORTED_NAME_BYTES_MAX: usize = 120;
@@ -282,28 +282,50 @@ impl Store {
         Ok(writes)
     }
 
-    /// The account that owns a domain.
+    /// The given accounts that own domains, of those domains that have an owner.
     ///
     /// # Errors
     /// [`StoreError`] of the store.
-    pub async fn domain_owner(&self, ws: &WorkspaceId, domain: &str) -> Result<Option<AccountId>, StoreError> {
-        self.get(&key::domain_owner(ws, domain)).await?.map(|row| row.body()).transpose()
+    pub async fn domain_owners(
+        &self,
+        ws: &WorkspaceId,
+        domains: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, AccountId>, StoreError> {
+        let keys: Vec<_> = domains.iter().map(|domain| key::domain_owner(ws, domain)).collect();
+        let rows = self.batch_get(&keys, &[attribute::BODY]).await?;
+        let mut owners = BTreeMap::new();
+        for (domain, key) in domains.iter().zip(&keys) {
+            let row = rows.iter().find(|row| row.text(attribute::PK) == Some(key.partition.as_str()));
+            if let Some(row) = row {
+                owners.insert(domain.clone(), row.body()?);
+            }
+        }
+        Ok(owners)
     }
 
-    /// The write that makes an account the owner of a domain, if nobody is yet.
+    /// Those accounts that are there; the others have nothing stored under them but links that are about to be theirs.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn existing_accounts(
+        &self,
+        ws: &WorkspaceId,
+        accounts: &BTreeSet<AccountId>,
+    ) -> Result<BTreeSet<AccountId>, StoreError> {
+        let keys: Vec<_> = accounts.iter().map(|id| key::account(ws, id, sort::ACCOUNT)).collect();
+        let rows = self.batch_get(&keys, &[]).await?;
+        let found: BTreeSet<&str> = rows.iter().filter_map(|row| row.text(attribute::PK)).collect();
+        let is_there = |(_, key): &(&AccountId, &key::Key)| found.contains(key.partition.as_str());
+        Ok(accounts.iter().zip(&keys).filter(is_there).map(|(id, _)| id.clone()).collect())
+    }
+
+    /// The write that makes a given account the owner of a domain, if nobody is yet. Accounts that are made for a domain
+    /// need no such row: their id says it.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if it cannot be written as JSON.
     pub fn own_domain(ws: &WorkspaceId, domain: &str, account: &AccountId) -> Result<Write, StoreError> {
         Ok(Write::put(NewRow::new(&key::domain_owner(ws, domain), account)?, When::Absent))
-    }
-
-    /// The write that makes an account the owner of a domain, whoever was before.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] if it cannot be written as JSON.
-    pub fn give_domain(ws: &WorkspaceId, domain: &str, account: &AccountId) -> Result<Write, StoreError> {
-        Ok(Write::put(NewRow::new(&key::domain_owner(ws, domain), account)?, When::Always))
     }
 
     /// The write that gives a domain up.

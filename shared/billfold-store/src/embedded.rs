@@ -40,7 +40,11 @@ pub async fn memory() -> Result<Store, StoreError> {
 /// [`StoreError`] if the file cannot be opened or is not such a store.
 pub async fn file(path: &Path) -> Result<Store, StoreError> {
     let path = path.to_str().ok_or_else(|| StoreError::Engine("the path of the store is not UTF-8".into()))?;
-    open(Database::new(path).map_err(engine_error)?).await
+    let database = Database::new(path).map_err(engine_error)?;
+    // The engine's way to say `synchronous = NORMAL`: what is written survives the death of the process at once, and that
+    // of the machine within moments. What a power failure could take, the next sync or the events of Stripe bring back.
+    database.disable_bulk_loading().map_err(engine_error)?;
+    open(database).await
 }
 
 fn engine_error(error: DynoxideError) -> StoreError {

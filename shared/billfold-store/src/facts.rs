@@ -212,6 +212,23 @@ impl Store {
         Ok(rows)
     }
 
+    /// A customer's newest invoices, without their lines.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn newest_invoices(
+        &self,
+        ws: &WorkspaceId,
+        customer: &CustomerId,
+        limit: usize,
+    ) -> Result<Vec<Invoice>, StoreError> {
+        let range = Range::prefix(key::customer_partition(ws, customer), key::sort::INVOICE_PREFIX);
+        // Some rows may be tombstones: drafts that were deleted.
+        let range = Range { limit: i32::try_from(limit.saturating_mul(2)).ok(), ..range };
+        let (rows, _) = self.query_page(&range, None).await?;
+        rows.iter().filter(|row| !row.has(attribute::GONE)).take(limit).map(Row::body).collect()
+    }
+
     async fn invoice(&self, ws: &WorkspaceId, row: &Row) -> Result<Invoice, StoreError> {
         let mut invoice: Invoice = row.body()?;
         if let Some(parts) = row.number(PARTS) {

@@ -10,7 +10,7 @@
 //! | `W#ws#C#cus` | `CUS` `MATCH` `SUB#id` `INV#newest-first#id` | a customer's facts, and whose they are |
 //! | `W#ws#I#invoice` | `n` | a part of an invoice's long list of lines |
 //! | `W#ws#A#acc` | `ACCOUNT` `LIST` `BILLING` `CUS#cus` | an account: who it is, its line in the table, its billing, its customers |
-//! | `W#ws#O#domain` | `ACCOUNT` | which account owns a domain |
+//! | `W#ws#O#domain` | `ACCOUNT` | which given account owns a domain |
 //! | `W#ws#D#shard` | `C#cus` `A#acc` | what must be computed again |
 //! | `X#name` | any | rows of the embedded queue and vault |
 //!

@@ -190,7 +190,7 @@ async fn a_page_is_written_before_its_checkpoint_and_lost_races_are_told() {
         (0..250).flat_map(|n| row(customer(&format!("cus_{n}"), "A")).writes(&ws(), None).unwrap()).collect();
     let moved = Checkpoint::List(Window { pages: 1, ..Window::whole(Listing::Customers, None) });
     assert_eq!(store.save_page(&fence, many, &moved).await.unwrap(), Saved::Saved);
-    assert_eq!(store.checkpoints(&ws(), &run.id).await.unwrap(), [moved.clone()]);
+    assert_eq!(store.checkpoints(&ws(), &run.id).await.unwrap(), std::slice::from_ref(&moved));
     let again = row(customer("cus_7", "B")).writes(&ws(), None).unwrap();
     let further = Checkpoint::List(Window { pages: 2, ..Window::whole(Listing::Customers, None) });
     assert_eq!(store.save_page(&fence, again, &further).await.unwrap(), Saved::Lost);
@@ -289,7 +289,7 @@ async fn local_rows_are_renamed_once() {
     let rows = store.local_rows("queue");
     let one = LocalRow { key: "1".into(), body: "a".into() };
     rows.put(&[one.clone(), LocalRow { key: "2".into(), body: "b".into() }]).await.unwrap();
-    assert_eq!(rows.below("2", 10).await.unwrap(), [one.clone()]);
+    assert_eq!(rows.below("2", 10).await.unwrap(), std::slice::from_ref(&one));
     assert!(rows.rename(&one, "3").await.unwrap());
     assert!(!rows.rename(&one, "4").await.unwrap());
     let keys: Vec<_> = rows.all().await.unwrap().into_iter().map(|row| row.key).collect();
@@ -336,10 +336,20 @@ async fn erasing_leaves_nothing() {
     writes.push(Store::own_domain(&ws(), "a.example", &account.id).unwrap());
     writes.extend(Store::match_writes(&ws(), &matched, None).unwrap());
     store.write_all(writes).await.unwrap();
+    let domains = std::collections::BTreeSet::from(["a.example".to_owned(), "b.example".to_owned()]);
+    let owners = store.domain_owners(&ws(), &domains).await.unwrap();
+    assert_eq!(owners.into_iter().collect::<Vec<_>>(), [("a.example".to_owned(), account.id.clone())]);
+    let other = AccountId::new("acc_2").unwrap();
+    let both = std::collections::BTreeSet::from([account.id.clone(), other]);
+    assert_eq!(
+        store.existing_accounts(&ws(), &both).await.unwrap().into_iter().collect::<Vec<_>>(),
+        std::slice::from_ref(&account.id)
+    );
     assert!(store.erase(&ws(), Erase::Everything).await.unwrap() >= 12);
     assert_eq!(store.erase(&ws(), Erase::Everything).await.unwrap(), 0);
     assert!(store.workspaces().await.unwrap().is_empty());
     assert!(store.customer_rows(&ws(), &cus("cus_1")).await.unwrap().customer.is_none());
     assert!(store.account_rows(&ws(), &account.id).await.unwrap().account.is_none());
-    assert_eq!(store.domain_owner(&ws(), "a.example").await.unwrap(), None);
+    let domains = std::collections::BTreeSet::from(["a.example".to_owned()]);
+    assert!(store.domain_owners(&ws(), &domains).await.unwrap().is_empty());
 }

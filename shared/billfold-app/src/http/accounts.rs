@@ -8,6 +8,7 @@ use crate::refusal::Refusal;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use billfold_core::billing::BillingTab;
 use billfold_core::id::{AccountId, CustomerId};
 use billfold_store::{Direction, ListQuery, ListRow, Matched, PAYMENT_STATUSES, SortBy};
 use serde::Deserialize;
@@ -106,7 +107,7 @@ pub(super) async fn billing(
     State(api): State<Api>,
     who: Member,
     Id(id): Id<AccountId>,
-) -> Result<Json<serde_json::Value>, Problem> {
+) -> Result<Json<BillingTab>, Problem> {
     Ok(Json(api.app.account_billing(&who.0.workspace, &id).await?))
 }
 

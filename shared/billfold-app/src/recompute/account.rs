@@ -6,7 +6,7 @@ use billfold_core::billing::{self, AccountBilling, CustomerFacts};
 use billfold_core::facts::Customer;
 use billfold_core::id::{AccountId, CustomerId};
 use billfold_core::matching::{Belongs, account_name, account_of_domain, belongs};
-use billfold_store::{AccountRow, AccountRows, AccountSource, CustomerRows, ListRow, Store, Write};
+use billfold_store::{AccountRow, AccountRows, AccountSource, CustomerRows, ListRow, Write};
 use std::collections::BTreeSet;
 
 /// What an account came to.
@@ -24,7 +24,8 @@ impl Batch {
     ) -> Result<Computed, Refusal> {
         let given = stored.account.as_ref().is_some_and(|account| account.row.source == AccountSource::Given);
         if members.is_empty() && !given {
-            return Ok(Computed { writes: self.remove(id, stored) });
+            // Made for customers who are all elsewhere now.
+            return Ok(Computed { writes: stored.remove(&self.ws, id) });
         }
         let rows: Vec<&CustomerRows> = members.iter().filter_map(|id| self.customers.get(id)).collect();
         let account = self.who(id, stored, &rows);
@@ -43,14 +44,6 @@ impl Batch {
             writes.push(stored.put_billing(&self.ws, id, json)?);
         }
         Ok(Computed { writes })
-    }
-
-    /// Takes away an account that was made for customers who are all gone elsewhere.
-    fn remove(&self, id: &AccountId, stored: &AccountRows) -> Vec<Write> {
-        let domains = stored.account.iter().flat_map(|account| &account.row.domains);
-        let mut writes: Vec<Write> = domains.map(|domain| Store::disown_domain(&self.ws, domain)).collect();
-        writes.extend(stored.remove(&self.ws, id));
-        writes
     }
 
     /// Who an account is: what was given stays; what was made follows its oldest customer.

@@ -14,7 +14,7 @@ use account::Computed;
 use billfold_core::billing;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
-use billfold_store::{CustomerRows, Mark, SHARDS, Store, StoreError, Subject, Write};
+use billfold_store::{AccountRows, CustomerRows, Mark, SHARDS, Store, StoreError, Subject, Write};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -87,6 +87,7 @@ impl Batch {
         self.customers.clear();
         let marked: Vec<CustomerId> = subjects.iter().filter_map(customer).cloned().collect();
         self.read_customers(&marked).await?;
+        let owners = self.owners(&marked).await?;
         let mut accounts: BTreeSet<AccountId> = subjects.iter().filter_map(account_of).cloned().collect();
         let mut writes = Vec::new();
         let mut newcomers: BTreeMap<AccountId, Vec<CustomerId>> = BTreeMap::new();
@@ -94,19 +95,18 @@ impl Batch {
         for id in &marked {
             let Some(rows) = self.customers.get(id) else { continue };
             let before = rows.matched.as_ref().and_then(|matched| matched.account.clone());
-            let found = self.match_customer(id, rows, &newcomers).await?;
+            let matched = self.match_customer(id, rows, &owners);
             accounts.extend(before.clone());
-            if let Some(account) = &found.matched.account {
+            if let Some(account) = &matched.account {
                 accounts.insert(account.clone());
                 newcomers.entry(account.clone()).or_default().push(id.clone());
             }
-            if let Some(left) = before.clone().filter(|left| Some(left) != found.matched.account.as_ref()) {
+            if let Some(left) = before.clone().filter(|left| Some(left) != matched.account.as_ref()) {
                 leavers.insert((left, id.clone()));
             }
-            if rows.matched.as_ref() != Some(&found.matched) {
-                writes.push(Store::match_writes(&self.ws, &found.matched, before.as_ref())?);
+            if rows.matched.as_ref() != Some(&matched) {
+                writes.push(Store::match_writes(&self.ws, &matched, before.as_ref())?);
             }
-            writes.extend(found.writes.into_iter().map(|write| vec![write]));
         }
         self.write_groups(writes).await?;
         let computed = self.compute_accounts(&accounts, &newcomers, &leavers).await?;
@@ -135,8 +135,12 @@ impl Batch {
             let (store, ws) = (store.clone(), ws.clone());
             async move { store.account_rows(&ws, &id).await.map(|rows| (id, rows)) }
         };
-        let stored: Vec<_> =
-            stream::iter(accounts.iter().cloned().map(read)).buffer_unordered(READS_AT_ONCE).try_collect().await?;
+        let existing = store.existing_accounts(&ws, accounts).await?;
+        let new = accounts.difference(&existing).map(|id| (id.clone(), AccountRows::default()));
+        let new: Vec<_> = new.collect();
+        let mut stored: Vec<_> =
+            stream::iter(existing.into_iter().map(read)).buffer_unordered(READS_AT_ONCE).try_collect().await?;
+        stored.extend(new);
         let mut members = BTreeMap::new();
         for (id, rows) in &stored {
             let mut customers: BTreeSet<CustomerId> = rows.customers.iter().cloned().collect();

@@ -16,8 +16,9 @@ use billfold_store::{Fence, LeaseHeld, SHARDS, StoreError};
 use billfold_stripe::{Client, Disposition, StripeError};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How long a worker may be silent before another takes over.
@@ -236,16 +237,21 @@ impl Worker {
         }
         let shards: Vec<BillingShard> = checkpoints.iter().filter_map(shard).cloned().collect();
         // An account whose customers are marked in several shards is computed as often, but counted once.
-        let counted = Mutex::default();
-        let drained = shards.into_iter().filter(|shard| !shard.done).map(|shard| self.drain(shard, &counted));
-        futures::future::try_join_all(drained).await?;
+        let counted = Arc::new(Mutex::default());
+        let mut drained = JoinSet::new();
+        for shard in shards.into_iter().filter(|shard| !shard.done) {
+            drained.spawn(self.clone().drain(shard, Arc::clone(&counted)));
+        }
+        while let Some(joined) = drained.join_next().await {
+            joined.map_err(|error| Stopped::Trouble(Refusal::internal(error)))??;
+        }
         if let Some(state) = run.stage_mut(Stage::AccountBilling) {
             state.status = StageStatus::Done;
         }
         Ok(())
     }
 
-    async fn drain(&self, mut shard: BillingShard, counted: &Mutex<HashSet<AccountId>>) -> Result<(), Stopped> {
+    async fn drain(self, mut shard: BillingShard, counted: Arc<Mutex<HashSet<AccountId>>>) -> Result<(), Stopped> {
         let mut batch = recompute::Batch::new(self.app.clone(), self.fence.ws.clone()).await?;
         loop {
             if Instant::now() >= self.deadline {

@@ -204,7 +204,8 @@ impl World {
         loop {
             let (rows, next) = self.app.store().list_accounts(&self.ws, &query).await.unwrap();
             for row in rows {
-                let mut billing = self.app.account_billing(&self.ws, &row.id).await.unwrap();
+                let billing = self.app.account_billing(&self.ws, &row.id).await.unwrap();
+                let mut billing = serde_json::to_value(billing).unwrap();
                 billing.as_object_mut().unwrap().remove("as_of");
                 accounts.insert(row.id, billing);
             }

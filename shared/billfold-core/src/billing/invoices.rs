@@ -55,9 +55,10 @@ impl InvoiceRow {
     }
 }
 
-/// The newest invoices of all the customers together.
-pub(super) fn newest(customers: &[CustomerFacts]) -> Vec<InvoiceRow> {
-    let mut invoices: Vec<&Invoice> = customers.iter().flat_map(CustomerFacts::real_invoices).collect();
+/// The newest invoices of an account, at most [`INVOICES_SHOWN`]; those of test clocks are left out.
+#[must_use]
+pub fn newest_invoices<'a>(invoices: impl IntoIterator<Item = &'a Invoice>) -> Vec<InvoiceRow> {
+    let mut invoices: Vec<&Invoice> = invoices.into_iter().filter(|invoice| !invoice.test_clock).collect();
     invoices.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
     invoices.into_iter().take(INVOICES_SHOWN).map(InvoiceRow::of).collect()
 }

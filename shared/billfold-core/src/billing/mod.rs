@@ -15,7 +15,7 @@ mod tests;
 mod totals;
 mod trial;
 
-pub use invoices::InvoiceRow;
+pub use invoices::{InvoiceRow, newest_invoices};
 pub use payment::{Health, Level, PaymentStatus, Pillar};
 pub use rates::{RateSource, Rates, RatesError};
 pub use subscriptions::{Promise, SubscriptionRow};
@@ -81,8 +81,6 @@ pub struct AccountBilling {
     pub renews_at: Option<Timestamp>,
     /// The subscriptions: live ones first, larger ones first.
     pub subscriptions: Vec<SubscriptionRow>,
-    /// The newest invoices, at most [`INVOICES_SHOWN`].
-    pub invoices: Vec<InvoiceRow>,
     /// Paid on invoices less credited after payment, for each currency. Refunds and lost disputes are not taken off:
     /// they are not read yet.
     pub lifetime_value: BTreeMap<Currency, Money>,
@@ -91,6 +89,18 @@ pub struct AccountBilling {
     /// What could not be worked out and is in no figure above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_computable: Vec<Uncomputed>,
+}
+
+/// The Billing tab of an account: what is stored of it, and its newest invoices, which are read beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillingTab {
+    /// What is stored.
+    #[serde(flatten)]
+    pub billing: AccountBilling,
+    /// The newest invoices, at most [`INVOICES_SHOWN`].
+    pub invoices: Vec<InvoiceRow>,
+    /// When the last sync succeeded.
+    pub as_of: Option<Timestamp>,
 }
 
 /// Something that could not be worked out.
@@ -104,7 +114,8 @@ pub struct Uncomputed {
     pub reason: String,
 }
 
-/// How many invoices an account's billing lists.
+/// How many invoices the Billing tab lists. They are not part of [`AccountBilling`], which is stored: they are facts, and
+/// are read from there ([`newest_invoices`]).
 pub const INVOICES_SHOWN: usize = 10;
 
 /// One subscription with its explanation and its customer's facts.
@@ -150,7 +161,6 @@ pub fn account(
         plan: subscriptions::main(&ranked).and_then(subscriptions::plan),
         renews_at: ranked.iter().filter_map(|one| subscriptions::renews_at(one.subscription)).min(),
         subscriptions: ranked.iter().map(|one| SubscriptionRow::of(one, now)).collect(),
-        invoices: invoices::newest(customers),
         lifetime_value,
         promise: Promise::of(subscriptions::main(&ranked), now),
         not_computable,

@@ -8,7 +8,7 @@ use crate::client::encoded;
 use crate::client::view::AccountLine;
 use crate::show;
 use crate::show::table::Columns;
-use billfold_core::billing::AccountBilling;
+use billfold_core::billing::BillingTab;
 
 pub(super) async fn accounts(args: AccountsArgs, surroundings: &mut Surroundings) -> Result<(), Failure> {
     let client = surroundings.client(&args.target)?;
@@ -43,6 +43,6 @@ pub(super) async fn account(args: &AccountArgs, surroundings: &mut Surroundings)
         return Ok(console.result(billing.text())?);
     }
     let account = client.get(&path).await?.read::<AccountLine>()?;
-    let text = show::billing::billing(&account, &billing.read::<AccountBilling>()?, console.paint);
+    let text = show::billing::billing(&account, &billing.read::<BillingTab>()?, console.paint);
     Ok(console.result(&text)?)
 }

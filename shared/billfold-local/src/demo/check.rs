@@ -3,7 +3,7 @@
 
 use super::rates;
 use crate::client::view::{AccountLine, CardView};
-use billfold_core::billing::AccountBilling;
+use billfold_core::billing::BillingTab;
 use billfold_core::connection::Records;
 use billfold_core::id::{AccountId, CustomerId};
 use billfold_core::matching::{account_of_customer, account_of_domain};
@@ -49,7 +49,7 @@ pub(super) fn check(
     truth: &Truth,
     card: &CardView,
     lines: &[AccountLine],
-    billing: &BTreeMap<String, AccountBilling>,
+    billing: &BTreeMap<String, BillingTab>,
 ) -> Checked {
     let mut checked = Checked::default();
     checked.same("the number of records", card.records_synced, records(truth));
@@ -85,13 +85,8 @@ fn accounts(truth: &Truth) -> BTreeMap<String, AccountTruth> {
     truth.accounts().into_iter().map(named).collect()
 }
 
-fn check_account(
-    checked: &mut Checked,
-    truth: &Truth,
-    account: &AccountTruth,
-    line: &AccountLine,
-    billing: &AccountBilling,
-) {
+fn check_account(checked: &mut Checked, truth: &Truth, account: &AccountTruth, line: &AccountLine, tab: &BillingTab) {
+    let billing = &tab.billing;
     let what = |field: &str| format!("{field} of {} ({})", line.id, line.name);
     let cents = |amounts: &ByCurrency| rates::in_cents(amounts).map(|amount| Money::new(amount, Currency::USD));
     checked.same(&what("MRR by currency"), amounts(&billing.mrr_by_currency), nonzero(&account.mrr));
@@ -108,7 +103,7 @@ fn check_account(
     };
     checked.same(&what("payment status"), billing.payment_status.as_str(), status);
     checked.same(&what("payment status in the list"), line.payment_status.as_str(), status);
-    check_customers(checked, truth, account, billing, &what);
+    check_customers(checked, truth, account, tab, &what);
 }
 
 /// What an account owes to its customers one by one: subscriptions, renewal, invoices.
@@ -116,9 +111,10 @@ fn check_customers(
     checked: &mut Checked,
     truth: &Truth,
     account: &AccountTruth,
-    billing: &AccountBilling,
+    tab: &BillingTab,
     what: &impl Fn(&str) -> String,
 ) {
+    let billing = &tab.billing;
     let customers: Vec<_> = account.customers.iter().filter_map(|id| truth.customers.get(id)).collect();
     let renewal = customers.iter().filter_map(|customer| customer.next_renewal).min();
     checked.same(&what("renewal"), billing.renews_at.map(Timestamp::as_second), renewal);
@@ -130,7 +126,7 @@ fn check_customers(
         shown.map(|row| (row.id.as_str(), (row.mrr.amount, row.mrr.currency.as_str()))).collect();
     checked.same(&what("subscriptions"), shown_mrr, true_mrr);
     let invoices: Vec<&str> = customers.iter().flat_map(|customer| &customer.invoices).map(String::as_str).collect();
-    let shown: Vec<&str> = billing.invoices.iter().map(|row| row.id.as_str()).collect();
+    let shown: Vec<&str> = tab.invoices.iter().map(|row| row.id.as_str()).collect();
     if customers.len() == 1 {
         let newest: Vec<&str> = invoices.into_iter().take(INVOICES_SHOWN).collect();
         checked.same(&what("newest invoices"), shown, newest);

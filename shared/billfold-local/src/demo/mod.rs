@@ -10,7 +10,7 @@ use crate::client::{Client, ClientError, Credentials, encoded};
 use crate::serve::{Local, Options, StartError};
 use billfold_app::auth::{LocalKeyError, Role};
 use billfold_app::{Clock, LimitsConfig};
-use billfold_core::billing::AccountBilling;
+use billfold_core::billing::BillingTab;
 use billfold_core::connection::Records;
 use billfold_core::id::{IdError, WorkspaceId};
 use billfold_core::run::RunStatus;
@@ -172,10 +172,10 @@ impl Demo {
         let read = |line: &AccountLine| {
             let path = format!("/v1/accounts/{}/billing", encoded(&line.id));
             let id = line.id.clone();
-            async move { Ok::<_, ClientError>((id, self.client.get(&path).await?.read::<AccountBilling>()?)) }
+            async move { Ok::<_, ClientError>((id, self.client.get(&path).await?.read::<BillingTab>()?)) }
         };
         let reads: Vec<_> = accounts.iter().map(read).collect();
-        let billing: BTreeMap<String, AccountBilling> =
+        let billing: BTreeMap<String, BillingTab> =
             stream::iter(reads).buffer_unordered(READS_AT_ONCE).try_collect().await?;
         let truth: Truth = self.sim.truth();
         let checked = check::check(&truth, &card, &accounts, &billing);

@@ -5,22 +5,23 @@ use super::console::{Paint, Tone};
 use super::table::status_tone;
 use super::text::plain;
 use crate::client::view::AccountLine;
-use billfold_core::billing::{AccountBilling, InvoiceRow, SubscriptionRow, TrialState};
+use billfold_core::billing::{BillingTab, InvoiceRow, SubscriptionRow, TrialState};
 use billfold_core::money::{Currency, Money};
 use std::collections::BTreeMap;
 
 /// Who the account is and what it comes to.
 #[must_use]
-pub fn billing(account: &AccountLine, billing: &AccountBilling, paint: Paint) -> String {
+pub fn billing(account: &AccountLine, tab: &BillingTab, paint: Paint) -> String {
+    let billing = &tab.billing;
     let mut lines = heading(account, paint);
     lines.push(String::new());
-    lines.extend(figures(billing, paint));
+    lines.extend(figures(tab, paint));
     lines.push(String::new());
     lines.push(paint.tone(Tone::Strong, "Subscriptions"));
     lines.extend(or_none(billing.subscriptions.iter().map(|row| subscription(row, paint)).collect()));
     lines.push(String::new());
     lines.push(paint.tone(Tone::Strong, "Newest invoices"));
-    lines.extend(or_none(billing.invoices.iter().map(|row| invoice(row, paint)).collect()));
+    lines.extend(or_none(tab.invoices.iter().map(|row| invoice(row, paint)).collect()));
     lines.join("\n")
 }
 
@@ -30,7 +31,8 @@ fn heading(account: &AccountLine, paint: Paint) -> Vec<String> {
     vec![format!("{}{domain} · {id}", paint.tone(Tone::Strong, &plain(&account.name)))]
 }
 
-fn figures(billing: &AccountBilling, paint: Paint) -> Vec<String> {
+fn figures(tab: &BillingTab, paint: Paint) -> Vec<String> {
+    let billing = &tab.billing;
     let status = billing.payment_status.as_str();
     let mut lines = vec![
         figure("MRR", &with_parts(billing.mrr, &billing.mrr_by_currency)),

@@ -84,6 +84,10 @@ pub struct AccountTruth {
     pub payment_status: PaymentStatus,
 }
 
+/// What a backfill of products, prices, coupons, customers, subscriptions and invoices asks for, nested lists included.
+pub const BACKFILL: [&str; 8] =
+    ["products", "prices", "coupons", "customers", "subscriptions", "subscription_items", "invoices", "invoice_lines"];
+
 /// How far back a full sync reads invoices.
 pub const INVOICE_WINDOW: Unix = 365 * DAY;
 
@@ -112,6 +116,11 @@ impl Truth {
             truth.customers.insert(id, row);
         }
         truth
+    }
+
+    /// The fewest requests of a [`BACKFILL`].
+    pub fn fewest_of_backfill(&self) -> u64 {
+        BACKFILL.iter().filter_map(|resource| self.fewest_requests.get(resource)).sum()
     }
 
     /// Customers grouped by company; one without a company is keyed by its own id. Deleted and
