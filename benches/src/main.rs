@@ -12,10 +12,6 @@ use clap::Parser;
 use comfy_table::Table;
 use std::path::PathBuf;
 
-/// The allocator of the `billfold` command, so that what is measured is what runs.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Backfills a simulated business under Stripe's limits and compares with what the limits allow.
 #[derive(Parser)]
 struct Arguments {

@@ -6,10 +6,6 @@ use billfold_local::cli::{Surroundings, run};
 use clap::Parser as _;
 use std::process::ExitCode;
 
-/// The embedded store speaks JSON with itself in small pieces; a fifth of its time was the allocator's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -20,6 +20,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 
@@ -57,16 +59,23 @@ async fn open(database: Database) -> Result<Store, StoreError> {
         .region(Region::from_static("local"))
         .endpoint_url("http://embedded.invalid")
         .credentials_provider(Credentials::from_keys("embedded", "embedded", None))
-        .http_client(Engine(database))
+        .http_client(Engine { database, places: Arc::new(Semaphore::new(AT_ONCE)) })
         .build();
     let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE);
     store.create_table_if_missing().await?;
     Ok(store)
 }
 
+/// Requests that are with the engine at once. It does one after the other; the next two may be read and written as JSON
+/// meanwhile. More would be threads that wait for each other.
+const AT_ONCE: usize = 3;
+
 /// The engine as the SDK's HTTP client.
 #[derive(Clone)]
-struct Engine(Database);
+struct Engine {
+    database: Database,
+    places: Arc<Semaphore>,
+}
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,8 +91,9 @@ impl HttpClient for Engine {
 
 impl HttpConnector for Engine {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let database = self.0.clone();
+        let Self { database, places } = self.clone();
         HttpConnectorFuture::new(async move {
+            let _place = places.acquire_owned().await.map_err(|closed| ConnectorError::other(closed.into(), None))?;
             let answer = tokio::task::spawn_blocking(move || answer(&database, &request));
             answer.await.map_err(|panic| ConnectorError::other(panic.into(), None))?
         })
