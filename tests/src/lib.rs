@@ -1,1 +1,142 @@
-//! p
+//! A world for the tests: a simulated Stripe on a socket, all of Billfold in this process, and somebody who speaks HTTP.
+
+use billfold_app::auth::Role;
+use billfold_app::{Clock, LimitsConfig};
+use billfold_core::id::WorkspaceId;
+use billfold_local::serve::{Local, Options};
+use billfold_sim::{Sim, Spec};
+use billfold_stripe::Base;
+use jiff::Timestamp;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When the simulated business stands.
+pub const NOW: i64 = 1_790_000_000;
+
+/// Everything that a test needs.
+pub struct World {
+    pub sim: Sim,
+    pub local: Local,
+    http: reqwest::Client,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub content_type: String,
+    pub body: Value,
+}
+
+/// Tells the simulation's time.
+struct SimClock(Sim);
+
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.now()).unwrap_or_default()
+    }
+}
+
+impl World {
+    /// A business of so many customers, and a Billfold that knows nothing of it yet.
+    ///
+    /// # Errors
+    /// Whatever keeps either from starting.
+    pub async fn start(seed: u64, customers: u32) -> anyhow::Result<Self> {
+        Self::around(Sim::generate(&Spec::new(seed, customers, NOW))).await
+    }
+
+    /// A Billfold around a simulation.
+    ///
+    /// # Errors
+    /// Whatever keeps either from starting.
+    pub async fn around(sim: Sim) -> anyhow::Result<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let base = format!("http://{}", listener.local_addr()?);
+        tokio::spawn(sim.clone().serve(listener));
+        let options = Options {
+            limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e4), endpoint_per_s: Some(1e4) },
+            clock: Arc::new(SimClock(sim.clone())),
+            ..Options::in_memory(Base::parse(&base)?)
+        };
+        Ok(Self { sim, local: Local::start(options).await?, http: reqwest::Client::new() })
+    }
+
+    /// A token of a role in the workspace of the tests.
+    ///
+    /// # Errors
+    /// If it cannot be signed.
+    pub fn token(&self, role: Role) -> anyhow::Result<String> {
+        Ok(self.local.token(&WorkspaceId::new("acme")?, role)?)
+    }
+
+    /// Asks as somebody.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn ask(&self, token: Option<&str>, method: Method, path: &str, body: Body<'_>) -> anyhow::Result<Answer> {
+        let mut request = self.http.request(method, format!("{}{path}", self.local.url));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request = match body {
+            Body::None => request,
+            Body::Json(json) => request.json(json),
+            Body::Text(text, kind) => request.header("content-type", kind).body(text),
+        };
+        let answer = request.send().await?;
+        let kind =
+            answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+        let (status, text) = (answer.status(), answer.text().await?);
+        let body =
+            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        Ok(Answer { status, content_type: kind, body })
+    }
+
+    /// Asks as the owner.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        Ok(self.ask(Some(&self.token(Role::Owner)?), Method::GET, path, Body::None).await?.body)
+    }
+
+    /// Tells as the owner.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn send(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.ask(Some(&self.token(Role::Owner)?), method, path, Body::Json(body)).await
+    }
+
+    /// Connects the simulation's own key.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn connect(&self) -> anyhow::Result<Answer> {
+        self.send(Method::POST, "/v1/stripe", &json!({ "api_key": self.sim.api_key() })).await
+    }
+
+    /// Waits until no run is running; the newest one.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn synced(&self) -> anyhow::Result<Value> {
+        loop {
+            let run = self.get("/v1/syncs?limit=1").await?["data"][0].clone();
+            if run["status"] != "running" {
+                return Ok(run);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// What is sent.
+pub enum Body<'a> {
+    None,
+    Json(&'a Value),
+    Text(String, &'a str),
+}

@@ -1,5 +1,7 @@
 //! The repository holds itself to its own rules: who may depend on whom, and how long things may get.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use cargo_metadata::MetadataCommand;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

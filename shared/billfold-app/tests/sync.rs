@@ -1,5 +1,7 @@
 //! The staged sync against the simulated Stripe: complete, exact, resumable, truthful.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod world;
 
 use billfold_app::{Kind, OtherData};

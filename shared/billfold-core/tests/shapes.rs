@@ -1,6 +1,8 @@
 //! Stripe's JSON in both of its shapes. `recorded/` holds answers from before 2025-03-31.basil, recorded by the dj-stripe
 //! project (MIT, see its LICENSE).
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use billfold_core::facts::{
     AppliedDiscount, Fact, Interval, Invoice, InvoiceStatus, Kind, PriceKind, Subscription, SubscriptionStatus,
     TiersMode,
@@ -42,8 +44,8 @@ fn an_old_subscription_has_its_period_on_its_items() {
     let read = subscription(&recorded("subscription_sub_fakefakefakefakefake0004"));
     assert_eq!((read.status.clone(), read.currency.as_str()), (SubscriptionStatus::Active, "usd"));
     assert_eq!(read.items.len(), 2);
-    assert!(read.items.iter().all(|item| item.period_end.map(|end| end.as_second()) == Some(1_560_673_582)));
-    assert_eq!(read.renews_at().map(|at| at.as_second()), Some(1_560_673_582));
+    assert!(read.items.iter().all(|item| item.period_end.map(jiff::Timestamp::as_second) == Some(1_560_673_582)));
+    assert_eq!(read.renews_at().map(jiff::Timestamp::as_second), Some(1_560_673_582));
     assert_eq!(read.items[1].price.amount.unit_amount_decimal.as_deref(), Some("4000"));
     assert_eq!(read.items[1].price.recurring.as_ref().unwrap().interval, Interval::Month);
 }
@@ -109,13 +111,13 @@ fn endive_subscription() -> Value {
 fn the_pinned_shape_is_read_with_everything_that_counts() {
     let read = subscription(&endive_subscription().to_string());
     assert_eq!((read.customer.as_str(), read.cancel_at_period_end), ("cus_1", true));
-    assert_eq!(read.ends_at().map(|at| at.as_second()), Some(1_792_592_000));
+    assert_eq!(read.ends_at().map(jiff::Timestamp::as_second), Some(1_792_592_000));
     assert_eq!(read.cancellation.unwrap().feedback.as_deref(), Some("too_expensive"));
     let AppliedDiscount::Whole(discount) = &read.discounts[0] else { panic!() };
     assert_eq!(discount.coupon.as_ref().unwrap().percent_off.as_deref(), Some("33.33"));
     let item = &read.items[0];
     assert!(matches!(&item.discounts[0], AppliedDiscount::Id(id) if id.as_str() == "di_item"));
-    assert_eq!(item.trial_end.map(|at| at.as_second()), Some(1_791_000_000));
+    assert_eq!(item.trial_end.map(jiff::Timestamp::as_second), Some(1_791_000_000));
     assert_eq!((&item.price.tiers_mode, item.price.tax_inclusive), (&Some(TiersMode::Graduated), true));
     assert_eq!(item.price.product.as_ref().unwrap().as_str(), "prod_1");
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 /// How long the requests under way may take when the process is to end.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
@@ -134,7 +134,8 @@ pub struct Local {
     keys: LocalKeys,
     workers: Workers,
     stop_listening: oneshot::Sender<()>,
-    server: JoinHandle<io::Result<()>>,
+    /// One task; a set, because dropping it ends the task.
+    server: JoinSet<io::Result<()>>,
     /// Unlocked last.
     folder: Option<DataDir>,
 }
@@ -175,7 +176,7 @@ impl Local {
         let router = router.merge(crate::parked::router(app.clone(), queue, tokens));
         let (stop_listening, stopped) = oneshot::channel::<()>();
         let server = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
-        let server = tokio::spawn(server.into_future());
+        let server = JoinSet::from_iter([server.into_future()]);
         Ok(Self { app, url, keys: state.keys, workers, stop_listening, server, folder: state.folder })
     }
 
@@ -188,15 +189,16 @@ impl Local {
     }
 
     /// Stops accepting, finishes the requests under way, stops the workers, closes the store.
-    pub async fn stop(self) {
-        // Nobody listens to the sender any more if the server has ended by itself, which is as good.
-        drop(self.stop_listening.send(()));
-        match tokio::time::timeout(LAST_REQUESTS, self.server).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::error!(%error, "the listener failed"),
-            Ok(Err(error)) => tracing::error!(%error, "the server ended badly"),
+    pub async fn stop(mut self) {
+        // Dropping it tells the server as well, and does not fail when the server has ended by itself.
+        drop(self.stop_listening);
+        match tokio::time::timeout(LAST_REQUESTS, self.server.join_next()).await {
+            Ok(None | Some(Ok(Ok(())))) => {}
+            Ok(Some(Ok(Err(error)))) => tracing::error!(%error, "the listener failed"),
+            Ok(Some(Err(error))) => tracing::error!(%error, "the server ended badly"),
             Err(_) => tracing::warn!("some requests were cut off"),
         }
+        self.server.shutdown().await;
         self.workers.stop().await;
         drop(self.app);
         drop(self.folder);

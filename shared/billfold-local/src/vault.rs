@@ -181,7 +181,11 @@ impl Vault for LocalVault {
         self.write(place(ws, which), text).boxed()
     }
 
-    fn get<'a>(&'a self, ws: &'a WorkspaceId, which: Secret) -> BoxFuture<'a, Result<Option<SecretString>, VaultError>> {
+    fn get<'a>(
+        &'a self,
+        ws: &'a WorkspaceId,
+        which: Secret,
+    ) -> BoxFuture<'a, Result<Option<SecretString>, VaultError>> {
         self.read(place(ws, which)).boxed()
     }
 

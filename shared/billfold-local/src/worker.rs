@@ -94,9 +94,23 @@ async fn sweep(app: App, mut stop: watch::Receiver<Running>) {
             () = tokio::time::sleep(SWEEP_EVERY) => {}
         }
         if let Err(error) = app.sweep().await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the sweep failed; it is tried again in a minute");
+            tracing::error!(error = as_cause(&error), "the sweep failed; it is tried again in a minute");
         }
     }
+}
+
+/// A use case at work; it does not outlive its worker.
+struct Job(JoinHandle<Handled>);
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// As `tracing` wants it, which then writes the causes as well.
+fn as_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
+    error
 }
 
 struct Worker {
@@ -118,8 +132,7 @@ impl Worker {
                 Err(error) => Err(error),
             };
             if let Err(error) = worked {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, ?lane, "the queue cannot reach its rows; trying again");
+                tracing::error!(error = as_cause(&error), ?lane, "the queue cannot reach its rows; trying again");
                 tokio::time::sleep(AFTER_TROUBLE).await;
             }
         }
@@ -127,15 +140,14 @@ impl Worker {
 
     async fn handle(&mut self, mut taken: Taken) -> Result<(), StoreError> {
         // A task of its own, so that a panic in it ends there.
-        let mut job = tokio::spawn((self.handler)(taken.message.clone()));
+        let mut job = Job(tokio::spawn((self.handler)(taken.message.clone())));
         loop {
             tokio::select! {
-                ended = &mut job => return self.conclude(taken, ended).await,
+                ended = &mut job.0 => return self.conclude(taken, ended).await,
                 () = stopped(&mut self.stop) => return self.finish(taken, job).await,
                 () = tokio::time::sleep(SAY_SO_EVERY) => {
                     if let Err(error) = self.queue.extend(&mut taken).await {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, "a message's time could not be extended; trying again");
+                        tracing::warn!(error = as_cause(&error), "a message's time could not be extended; trying again");
                     }
                 }
             }
@@ -143,16 +155,13 @@ impl Worker {
     }
 
     /// The process is to end: a little more time, and then no more.
-    async fn finish(&self, taken: Taken, mut job: JoinHandle<Handled>) -> Result<(), StoreError> {
-        if let Ok(ended) = tokio::time::timeout(GRACE, &mut job).await {
+    async fn finish(&self, taken: Taken, mut job: Job) -> Result<(), StoreError> {
+        if let Ok(ended) = tokio::time::timeout(GRACE, &mut job.0).await {
             return self.conclude(taken, ended).await;
         }
-        job.abort();
-        let ended = job.await;
-        match ended {
-            Err(error) if error.is_cancelled() => self.queue.release(taken).await,
-            ended => self.conclude(taken, ended).await,
-        }
+        job.0.abort();
+        let ended = (&mut job.0).await;
+        self.conclude(taken, ended).await
     }
 
     async fn conclude(&self, taken: Taken, ended: Result<Handled, JoinError>) -> Result<(), StoreError> {
@@ -163,6 +172,7 @@ impl Worker {
                 tracing::error!(message = ?taken.message, "a use case panicked");
                 self.queue.failed(taken).await
             }
+            // It was cut off.
             Err(_) => self.queue.release(taken).await,
         }
     }

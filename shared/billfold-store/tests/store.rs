@@ -1,5 +1,7 @@
 //! The store's promises, against the embedded engine.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use billfold_core::facts::{Customer, Fact, Invoice, InvoiceStatus, Line};
 use billfold_core::id::{AccountId, CustomerId, InvoiceId, LineId, RunId, WorkspaceId};
 use billfold_core::matching::MatchRule;

@@ -11,7 +11,12 @@ use serde::Serialize;
 
 /// A no.
 #[derive(Debug, Clone, Serialize)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<Members>);
+
+/// The members of the problem's JSON.
+#[derive(Debug, Clone, Serialize)]
+struct Members {
     r#type: String,
     title: String,
     status: u16,
@@ -36,22 +41,23 @@ pub struct FieldError {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Members {
             r#type: "about:blank".to_owned(),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            title: title(status),
             status: status.as_u16(),
             detail: detail.into(),
             code,
             errors: Vec::new(),
             run_id: None,
             request_id: None,
-        }
+        }))
     }
 
     pub(crate) fn field(field: &str, code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        let errors = vec![FieldError { field: field.to_owned(), message: message.clone() }];
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message) }
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message.clone());
+        problem.0.errors.push(FieldError { field: field.to_owned(), message });
+        problem
     }
 
     /// Our own trouble: the log has the chain, the answer has the number under which it stands there.
@@ -59,14 +65,19 @@ impl Problem {
         let id = crate::clock::random_u64().map_or_else(|_| "req_unknown".to_owned(), |id| format!("req_{id:016x}"));
         tracing::error!(request_id = id, error = what, "a request failed");
         let detail = "Something went wrong inside Billfold. The request id finds it in the log.";
-        let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail);
-        Self { request_id: Some(id), ..problem }
+        let mut problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail);
+        problem.0.request_id = Some(id);
+        problem
     }
+}
+
+fn title(status: StatusCode) -> String {
+    status.canonical_reason().unwrap_or("Error").to_owned()
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
         let kind = header::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -90,12 +101,13 @@ impl From<Refusal> for Problem {
         if refusal.source.is_some() {
             tracing::warn!(code = refusal.code, error = %chain(&refusal), "a request was refused");
         }
-        let field = |field: &str| FieldError { field: field.to_owned(), message: refusal.detail.clone() };
-        Self {
-            errors: refusal.field.map(field).into_iter().collect(),
-            run_id: refusal.run.clone(),
-            ..Self::new(status, refusal.code, refusal.detail)
-        }
+        let mut problem = match refusal.field {
+            Some(field) => Self::field(field, refusal.code, refusal.detail),
+            None => Self::new(status, refusal.code, refusal.detail),
+        };
+        (problem.0.status, problem.0.title) = (status.as_u16(), title(status));
+        problem.0.run_id = refusal.run;
+        problem
     }
 }
 

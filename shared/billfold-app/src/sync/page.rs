@@ -175,19 +175,18 @@ async fn fold(worker: &Worker, shared: &Shared, window: &Window, mut contents: C
         let stored = worker.app.store().stored_versions(&contents.rows).await?;
         let mut writes = Vec::new();
         let mut marked = Vec::new();
-        let mut source = Source::Told;
-        for place in 0..contents.rows.len() {
-            let (Some(row), Some(stored)) = (contents.rows.get_mut(place), stored.get(place)) else { continue };
-            if decision(row, stored.as_ref(), source) == Decision::Fetch {
-                fetch(worker, row).await?;
-                source = Source::Fetched;
+        for (row, stored) in contents.rows.iter_mut().zip(&stored) {
+            let mut decided = decision(row, stored.as_ref(), Source::Told);
+            if decided == Decision::Fetch {
+                // What was deleted since it was listed is found missing by the next sync.
+                let found = fetch(worker, row).await?;
+                decided = if found { decision(row, stored.as_ref(), Source::Fetched) } else { Decision::Drop };
             }
-            if decision(row, stored.as_ref(), source) == Decision::Store {
+            if decided == Decision::Store {
                 note_dependants(worker, shared, row, stored.as_ref()).await?;
                 mark(worker, shared, &row.fact, stamp, &mut writes, &mut marked);
                 writes.extend(row.writes(&worker.fence.ws, stored.as_ref())?);
             }
-            source = Source::Told;
         }
         if shared.remember_ids {
             writes.push(seen(worker, window, &contents.ids));
@@ -207,18 +206,17 @@ fn decision(row: &FactRow, stored: Option<&StoredFact>, source: Source) -> Decis
     decide(stored.map(|stored| stored.version), Incoming { as_of: row.as_of, digest: row.digest, source })
 }
 
-/// Replaces a row by what Stripe says of the object right now.
-async fn fetch(worker: &Worker, row: &mut FactRow) -> Result<(), Stopped> {
-    let endpoint = endpoint_of(row.fact.kind());
-    if let Retrieved::Found { row: body, date, .. } = worker.stripe.retrieve(endpoint, row.fact.id()).await? {
-        if let Ok(Reading::Live { mut fact, nested }) = reading(row.fact.kind(), &body) {
-            if let Some(nested) = nested {
-                follow(&worker.stripe, &mut fact, nested).await?;
-            }
-            *row = FactRow::new(&worker.fence.ws, fact, date)?;
-        }
+/// Replaces a row by what Stripe says of the object right now; false if there is no such object any more.
+async fn fetch(worker: &Worker, row: &mut FactRow) -> Result<bool, Stopped> {
+    let kind = row.fact.kind();
+    let found = worker.stripe.retrieve(endpoint_of(kind), row.fact.id()).await?;
+    let Retrieved::Found { row: body, date, .. } = found else { return Ok(false) };
+    let Ok(Reading::Live { mut fact, nested }) = reading(kind, &body) else { return Ok(false) };
+    if let Some(nested) = nested {
+        follow(&worker.stripe, &mut fact, nested).await?;
     }
-    Ok(())
+    *row = FactRow::new(&worker.fence.ws, fact, date)?;
+    Ok(true)
 }
 
 /// The endpoint that answers for a kind.

@@ -117,7 +117,7 @@ impl World {
     }
 
     pub async fn connect_without_worker(&self) -> Result<(), Refusal> {
-        self.connect_with(&self.sim.api_key().to_owned(), OtherData::Keep).await
+        self.connect_with(self.sim.api_key(), OtherData::Keep).await
     }
 
     pub async fn connect(&self) -> Result<(), Refusal> {

@@ -164,8 +164,10 @@ fn subtracted(products: Option<&[ProductId]>) -> DiscountRule {
 }
 
 impl<'a> Known<'a> {
+    /// The products that the coupon is limited to; `None` where nobody knows. The catalogue's coupons are read with
+    /// theirs, and Stripe sends none for a coupon without limits.
     fn products(&self) -> Option<&'a [ProductId]> {
-        let theirs = self.catalogued.and_then(|coupon| coupon.applies_to.as_deref());
+        let theirs = self.catalogued.map(|coupon| coupon.applies_to.as_deref().unwrap_or_default());
         self.coupon.applies_to.as_deref().or(theirs)
     }
 

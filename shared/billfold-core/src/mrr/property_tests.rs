@@ -15,7 +15,7 @@ fn any_interval() -> impl Strategy<Value = Interval> {
 }
 
 fn any_price(product: &'static str) -> impl Strategy<Value = Price> {
-    let amount = prop_oneof!["[0-9]{1,6}", "[0-9]{1,4}\\.[0-9]{1,12}"];
+    let amount = prop_oneof!["[0-9]{1,6}", "[0-9]{1,4}\\.[0-9]{1,3}"];
     (amount, any_interval(), 1i64..13, any::<[bool; 3]>()).prop_map(
         move |(amount, interval, count, [tiers, volume, packages])| {
             let mode = if volume { TiersMode::Volume } else { TiersMode::Graduated };
@@ -87,8 +87,7 @@ fn redo(item: &Value) -> Exact {
                 left.times(value).unwrap().over(Exact::whole(100)).unwrap()
             } else {
                 let whole = number(&step["spread_over"]);
-                let share = if whole.is_zero() { Exact::ZERO } else { left.over(whole).unwrap() };
-                value.min(whole).times(share).unwrap()
+                if whole.is_zero() { whole } else { value.min(whole).times(left).unwrap().over(whole).unwrap() }
             };
             left = left.minus(off).unwrap();
         }

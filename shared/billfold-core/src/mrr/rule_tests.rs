@@ -253,6 +253,8 @@ fn a_coupon_limited_to_products_is_completed_and_a_lost_one_says_so() {
     let given =
         |coupon: &Coupon| Given { catalogue: catalogue([Fact::Coupon(Box::new(coupon.clone()))]), ..Given::default() };
     check(&given(&limited).judge(&bare), Rule::ActiveCounts, 6_000);
+    let unlimited = given(&Coupon { applies_to: None, ..percent_off("50") }).judge(&bare);
+    assert_eq!(discount_rules(&unlimited), [DiscountRule::Subtracted; 2]);
     let mut dated = bare.clone();
     dated.discounts = vec![applied(Coupon { applies_to: None, created: Some(in_days(-9)), ..percent_off("50") })];
     let reused = Coupon { created: Some(in_days(-1)), ..limited };

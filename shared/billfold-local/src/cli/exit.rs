@@ -80,8 +80,14 @@ impl Failure {
 /// An error and everything behind it, in one line.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
 
 impl From<ClientError> for Failure {
@@ -136,7 +142,13 @@ mod tests {
     use crate::client::view::FieldError;
 
     fn problem(status: u16) -> ProblemView {
-        ProblemView { status, title: "No".into(), detail: "It is not so.".into(), code: "c".into(), ..Default::default() }
+        ProblemView {
+            status,
+            title: "No".into(),
+            detail: "It is not so.".into(),
+            code: "c".into(),
+            ..Default::default()
+        }
     }
 
     fn failure(problem: ProblemView) -> Failure {

@@ -1,6 +1,8 @@
 //! Talks to a running `billfold serve`, like any other program would: over HTTP, with a token. Knows nothing of the store
 //! and prints nothing.
 
+pub mod accounts;
+pub mod follow;
 pub mod view;
 
 use billfold_app::auth::{LocalKeyError, LocalKeys, Role};
@@ -20,6 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Who the client is.
 pub enum Credentials {
+    /// Nobody.
+    Nobody,
     /// A token that was given.
     Token(SecretString),
     /// The data folder's own key.
@@ -148,7 +152,10 @@ impl Client {
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Answer, ClientError> {
         let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        let mut request = self.http.request(method, &url).bearer_auth(self.token()?.expose_secret());
+        let mut request = self.http.request(method, &url);
+        if let Some(token) = self.token()? {
+            request = request.bearer_auth(token.expose_secret());
+        }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
@@ -164,12 +171,13 @@ impl Client {
         if status.is_success() { Ok(Answer { body }) } else { Err(no(base, status, &body)) }
     }
 
-    fn token(&self) -> Result<SecretString, ClientError> {
+    fn token(&self) -> Result<Option<SecretString>, ClientError> {
         match &self.credentials {
-            Credentials::Token(token) => Ok(token.clone()),
+            Credentials::Nobody => Ok(None),
+            Credentials::Token(token) => Ok(Some(token.clone())),
             Credentials::Keys { keys, workspace } => {
                 let token = keys.issue(workspace, Role::Admin, "cli", SystemClock.now(), TOKEN_VALID_S)?;
-                Ok(SecretString::from(token))
+                Ok(Some(SecretString::from(token)))
             }
         }
     }
@@ -220,7 +228,8 @@ mod tests {
 
     #[test]
     fn a_key_may_travel_on_this_machine_or_encrypted() {
-        let check = |base: &str, expected: bool| assert_eq!(client(base).unwrap().is_confidential(), expected, "{base}");
+        let check =
+            |base: &str, expected: bool| assert_eq!(client(base).unwrap().is_confidential(), expected, "{base}");
         check("http://127.0.0.1:8787", true);
         check("http://localhost:8787", true);
         check("http://[::1]:8787", true);

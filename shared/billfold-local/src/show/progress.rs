@@ -128,7 +128,7 @@ pub fn run_line(run: &RunView, paint: Paint) -> String {
         RunStatus::Failed => ("failed", Tone::Bad),
         RunStatus::Cancelled => ("cancelled", Tone::Warning),
     };
-    let took = run.finished_at.map(|end| end.duration_since(run.started_at).as_secs().max(0));
+    let took = run.finished_at.map(|end| end.duration_since(run.started_at).as_secs()).filter(|seconds| *seconds > 0);
     let took = took.map_or(String::new(), |seconds| format!(", {seconds} s"));
     format!(
         "Sync {} {}: {}, {} to Stripe{took}",

@@ -74,7 +74,12 @@ async fn a_row_that_was_changed_anywhere_does_not_open() {
     let body = rows(&store).get(&key).await.unwrap().unwrap();
     let broken = ["key", "secret"].into_iter().flat_map(|field| (0..60).map(move |at| (field, at)));
     let mut bodies: Vec<String> = broken.map(|(field, at)| changed(&body, field, at)).collect();
-    bodies.extend(["".into(), "{}".into(), r#"{"key":"","secret":""}"#.into(), r#"{"key":"!","secret":"AAAA"}"#.into()]);
+    bodies.extend([
+        "".into(),
+        "{}".into(),
+        r#"{"key":"","secret":""}"#.into(),
+        r#"{"key":"!","secret":"AAAA"}"#.into(),
+    ]);
     for body in bodies {
         rows(&store).put(&[LocalRow { key: key.clone(), body: body.clone() }]).await.unwrap();
         let error = vault.get(&acme, Secret::ApiKey).await.err().unwrap_or_else(|| panic!("opened: {body}"));

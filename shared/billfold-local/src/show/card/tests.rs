@@ -31,7 +31,10 @@ fn text(card_json: Value) -> String {
 fn the_card_says_who_is_connected_and_what_is_stored() {
     let text = text(connected());
     assert!(text.starts_with("Stripe: connected · Acme · test · rk_test_…abcd\n"), "{text}");
-    assert!(text.contains("1 product, 2 prices, 1,250 customers, 0 subscriptions, 3 invoices; 1,249 customers"), "{text}");
+    assert!(
+        text.contains("1 product, 2 prices, 1,250 customers, 0 subscriptions, 3 invoices; 1,249 customers"),
+        "{text}"
+    );
     assert!(text.contains("Last complete sync: 2026-11-20 10:11 UTC"), "{text}");
     assert!(text.contains("Webhook: not configured"), "{text}");
 }
@@ -39,7 +42,10 @@ fn the_card_says_who_is_connected_and_what_is_stored() {
 #[test]
 fn the_checklist_explains_only_what_is_missing() {
     let text = text(connected());
-    assert!(text.contains("  ✓ Customers\n  ✗ Invoices\n      Payment status.\n      Grant read access to Invoices"), "{text}");
+    assert!(
+        text.contains("  ✓ Customers\n  ✗ Invoices\n      Payment status.\n      Grant read access to Invoices"),
+        "{text}"
+    );
     assert!(text.contains("  ? Disputes (optional)\n"), "{text}");
     assert!(!text.contains("Who pays."), "{text}");
 }
@@ -61,7 +67,10 @@ fn a_disconnected_card_says_how_to_connect() {
         card[field] = Value::Null;
     }
     let text = text(card);
-    assert!(text.starts_with("Stripe: disconnected\nNo key is connected. Connect one with `billfold connect`."), "{text}");
+    assert!(
+        text.starts_with("Stripe: disconnected\nNo key is connected. Connect one with `billfold connect`."),
+        "{text}"
+    );
     assert!(text.contains("https://dashboard.stripe.com/apikeys/create"), "{text}");
 }
 

@@ -69,7 +69,8 @@ fn a_program_hears_each_end_once_and_no_step_between() {
         progress.update(&run, &mut console).unwrap();
     }
     progress.end(&done, &mut console).unwrap();
-    let expected = ["customers       300 · 3 requests · done", "Sync run_1 succeeded: 1,234 records, 13 requests to Stripe, 12 s"];
+    let expected =
+        ["customers       300 · 3 requests · done", "Sync run_1 succeeded: 1,234 records, 13 requests to Stripe, 12 s"];
     assert_eq!(paper.lines(), expected);
 }
 

@@ -1,0 +1,281 @@
+//! One backfill, measured from the connect to the end of the run, and compared with the truth.
+
+use crate::simulation::Simulation;
+use anyhow::{Context, bail};
+use billfold_app::auth::Role;
+use billfold_app::{Clock, LimitsConfig};
+use billfold_core::id::WorkspaceId;
+use billfold_local::serve::{Data, Local, Options};
+use billfold_stripe::Base;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Stripe's limits and troubles in one measurement, and what is wanted of it.
+pub struct Plan {
+    pub name: &'static str,
+    pub what: &'static str,
+    total_rps: f64,
+    endpoint_rps: f64,
+    latency_ms: u64,
+    fault_every: Option<u64>,
+    wanted_ratio: Option<f64>,
+}
+
+impl Plan {
+    pub fn all() -> [Self; 4] {
+        let standard = Self {
+            name: "standard",
+            what: "100 requests/s in all, 25 per endpoint, 100 ms latency",
+            total_rps: 100.0,
+            endpoint_rps: 25.0,
+            latency_ms: 100,
+            fault_every: None,
+            wanted_ratio: Some(0.85),
+        };
+        [
+            Self { ..standard },
+            Self { name: "sandbox", what: "25 requests/s in all, 100 ms latency", total_rps: 25.0, ..standard },
+            Self {
+                name: "faults",
+                what: "as standard, and every 20th request fails",
+                fault_every: Some(20),
+                wanted_ratio: None,
+                ..standard
+            },
+            Self {
+                name: "unlimited",
+                what: "no limits, no latency",
+                total_rps: 0.0,
+                endpoint_rps: 0.0,
+                latency_ms: 0,
+                wanted_ratio: None,
+                ..standard
+            },
+        ]
+    }
+
+    fn arguments(&self, customers: u32) -> Vec<String> {
+        let mut arguments = vec![
+            format!("--customers={customers}"),
+            "--seed=20".into(),
+            "--now=2026-09-21T12:00:00Z".into(),
+            format!("--rps={}", self.total_rps),
+            format!("--endpoint-rps={}", self.endpoint_rps),
+            format!("--latency-ms={}", self.latency_ms),
+        ];
+        arguments.extend(self.fault_every.map(|every| format!("--fault-every={every}")));
+        arguments
+    }
+
+    /// Seconds that the fewest possible requests take at full rate.
+    fn ideal_s(&self, fewest: &BTreeMap<String, u64>) -> Option<f64> {
+        if self.total_rps == 0.0 {
+            return None;
+        }
+        let total: u64 = fewest.values().sum();
+        let slowest = fewest.values().copied().max().unwrap_or(0);
+        Some((to_f64(total) / self.total_rps).max(to_f64(slowest) / self.endpoint_rps))
+    }
+}
+
+/// What was measured.
+#[derive(Serialize)]
+pub struct Figures {
+    plan: &'static str,
+    objects: u64,
+    read_s: f64,
+    whole_s: f64,
+    ideal_s: Option<f64>,
+    wanted_ratio: Option<f64>,
+    requests: u64,
+    fewest_requests: u64,
+    faults: bool,
+    peak_memory_mb: f64,
+}
+
+/// Memory that the issue of a backfill allows.
+const MEMORY_MB_MAX: f64 = 300.0;
+/// Requests over the fewest possible.
+const REQUESTS_RATIO_MAX: f64 = 1.1;
+
+impl Figures {
+    pub fn rows(&self) -> Vec<Vec<String>> {
+        let seconds = |s: f64| format!("{s:.1} s");
+        let per_s = |s: f64| format!("{:.0} objects/s", to_f64(self.objects) / s);
+        let ratio = |s: f64| self.ideal_s.map_or("–".into(), |ideal| format!("{:.2}", ideal / s));
+        let ideal = self.ideal_s.map_or("–".into(), seconds);
+        let wanted = self.wanted_ratio.map_or("–".into(), |wanted| format!("≥ {wanted}"));
+        let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
+        vec![
+            row(["objects", &self.objects.to_string(), "", "", ""]),
+            row(["reading", &seconds(self.read_s), &ideal, &ratio(self.read_s), &wanted]),
+            row(["whole run", &seconds(self.whole_s), &ideal, &ratio(self.whole_s), &wanted]),
+            row(["throughput", &per_s(self.whole_s), "", "", ""]),
+            row([
+                "requests",
+                &self.requests.to_string(),
+                &self.fewest_requests.to_string(),
+                &format!("{:.3}", self.requests_ratio()),
+                if self.faults { "–" } else { "≤ 1.1" },
+            ]),
+            row(["peak memory", &format!("{:.0} MB", self.peak_memory_mb), "300 MB", "", "≤ 300 MB"]),
+        ]
+    }
+
+    fn requests_ratio(&self) -> f64 {
+        to_f64(self.requests) / to_f64(self.fewest_requests)
+    }
+
+    /// What is not as it was wanted.
+    pub fn missed(&self) -> Vec<String> {
+        let mut missed = Vec::new();
+        if let (Some(ideal), Some(wanted)) = (self.ideal_s, self.wanted_ratio)
+            && ideal / self.read_s < wanted
+        {
+            missed.push(format!("{}: {:.2} of what the limits allow", self.plan, ideal / self.read_s));
+        }
+        if !self.faults && self.requests_ratio() > REQUESTS_RATIO_MAX {
+            missed.push(format!("{}: {:.3} times the fewest requests", self.plan, self.requests_ratio()));
+        }
+        if self.peak_memory_mb > MEMORY_MB_MAX {
+            missed.push(format!("{}: {:.0} MB", self.plan, self.peak_memory_mb));
+        }
+        missed
+    }
+}
+
+fn to_f64(number: u64) -> f64 {
+    number as f64
+}
+
+struct FixedClock(Timestamp);
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// A person at the API.
+struct Api {
+    url: String,
+    token: String,
+    http: reqwest::Client,
+}
+
+impl Api {
+    async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token).json(body);
+        let answer = request.send().await?;
+        let status = answer.status();
+        let body: Value = answer.json().await?;
+        if !status.is_success() {
+            bail!("{path} answered {status}: {body}");
+        }
+        Ok(body)
+    }
+}
+
+/// Connects, waits for the run, and measures.
+pub async fn run(plan: &Plan, customers: u32) -> anyhow::Result<Figures> {
+    let simulation = Simulation::start(&plan.arguments(customers))?;
+    let folder = tempfile::tempdir()?;
+    let limits = LimitsConfig {
+        share: Some(1.0),
+        total_per_s: Some(if plan.total_rps == 0.0 { 100_000.0 } else { plan.total_rps }),
+        endpoint_per_s: Some(if plan.endpoint_rps == 0.0 { 100_000.0 } else { plan.endpoint_rps }),
+    };
+    let options = Options {
+        data: Data::Folder(folder.path().join("data")),
+        limits,
+        clock: Arc::new(FixedClock(Timestamp::from_second(simulation.hello.now)?)),
+        ..Options::in_memory(Base::parse(&simulation.hello.base)?)
+    };
+    let local = Local::start(options).await?;
+    let token = local.token(&WorkspaceId::new("bench")?, Role::Owner)?;
+    let api = Api { url: local.url.clone(), token, http: reqwest::Client::new() };
+    api.post("/v1/stripe", &json!({ "api_key": simulation.hello.api_key })).await?;
+    let (read_s, whole_s, run) = follow(&api).await?;
+    let truth: Value = simulation.ask("truth").await?;
+    compare(&api, &simulation.ask("accounts").await?).await?;
+    let fewest: BTreeMap<String, u64> = serde_json::from_value(truth["fewest_requests"].clone())?;
+    let figures = Figures {
+        plan: plan.name,
+        objects: run["records"].as_u64().context("no records")?,
+        read_s,
+        whole_s,
+        ideal_s: plan.ideal_s(&fewest),
+        wanted_ratio: plan.wanted_ratio,
+        requests: run["stripe_requests"].as_u64().context("no requests")?,
+        fewest_requests: fewest.values().sum(),
+        faults: plan.fault_every.is_some(),
+        peak_memory_mb: peak_memory_mb()?,
+    };
+    local.stop().await;
+    Ok(figures)
+}
+
+/// Follows the run to its end: seconds until everything was read, seconds in all, the run.
+async fn follow(api: &Api) -> anyhow::Result<(f64, f64, Value)> {
+    let started = Instant::now();
+    let mut read_s = None;
+    loop {
+        let run = api.get("/v1/syncs?limit=1").await?["data"][0].clone();
+        let stages = run["stages"].as_array().context("no stages")?;
+        if read_s.is_none() && stages.iter().take(5).all(|stage| stage["status"] == "done") {
+            read_s = Some(started.elapsed().as_secs_f64());
+        }
+        match run["status"].as_str() {
+            Some("running") => tokio::time::sleep(Duration::from_millis(50)).await,
+            Some("succeeded") => {
+                let whole_s = started.elapsed().as_secs_f64();
+                return Ok((read_s.unwrap_or(whole_s), whole_s, run));
+            }
+            _ => bail!("the run did not succeed: {}", run["error"]),
+        }
+    }
+}
+
+/// Compares the sums over all accounts, and how many there are, with the simulation's own.
+async fn compare(api: &Api, truth: &BTreeMap<String, Value>) -> anyhow::Result<()> {
+    let mut rows: Vec<(String, i64)> = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = api.get(&format!("/v1/accounts?limit=100&sort=name{cursor}")).await?;
+        for row in page["data"].as_array().context("no data")? {
+            let status = row["payment_status"].as_str().context("no status")?.to_owned();
+            rows.push((status, row["mrr"]["amount"].as_i64().context("no MRR")?));
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let mut expected: Vec<(String, i64)> = Vec::new();
+    for account in truth.values() {
+        let status = account["payment_status"].as_str().context("no status")?.to_owned();
+        expected.push((status, account["mrr"]["usd"].as_i64().unwrap_or(0)));
+    }
+    rows.sort();
+    expected.sort();
+    if rows != expected {
+        bail!("{} accounts are stored and {} are true, or they differ", rows.len(), expected.len());
+    }
+    Ok(())
+}
+
+fn peak_memory_mb() -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
+    let kilobytes: f64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
+    Ok(kilobytes / 1024.0)
+}
