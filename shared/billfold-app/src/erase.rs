@@ -39,6 +39,10 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal
     }
     app.vault().forget(ws, Secret::ApiKey).await?;
     app.vault().forget(ws, Secret::SigningSecrets).await?;
+    if let Some(endpoint) = app.store().webhook(ws).await?.endpoint {
+        app.store().delete_endpoint(&endpoint).await?;
+        app.endpoints().forget(&endpoint);
+    }
     let erased = app.store().erase(ws, Erase::Everything).await?;
     tracing::info!(workspace = %ws, erased, "a workspace was erased");
     Ok(Handled::Done)

@@ -4,7 +4,7 @@
 
 use crate::facts::{AppliedDiscount, Fact, Kind};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -93,7 +93,8 @@ pub struct Event {
 }
 
 /// What an event says something about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum About {
     /// The event carries the object itself.
     Object(Kind, String),

@@ -19,4 +19,5 @@ pub mod mrr;
 pub mod run;
 pub mod signature;
 pub mod stripe;
+pub mod webhook;
 pub mod window;
