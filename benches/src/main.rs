@@ -52,7 +52,7 @@ async fn main() -> anyhow::Result<()> {
 
 fn table(figures: &Figures) -> Table {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::UTF8_FULL_CONDENSED);
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
     table.set_header(["figure", "measured", "limit", "ratio", "wanted"]);
     for row in figures.rows() {
         table.add_row(row);

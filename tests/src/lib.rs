@@ -17,6 +17,9 @@ use std::time::Duration;
 /// When the simulated business stands.
 pub const NOW: i64 = 1_790_000_000;
 
+/// How often something is asked before a test gives up: minutes, on the slowest machine.
+const ASKED_MAX: u32 = 5000;
+
 /// Everything that a test needs.
 pub struct World {
     pub sim: Sim,
@@ -124,15 +127,25 @@ impl World {
     /// Waits until no run is running; the newest one.
     ///
     /// # Errors
-    /// If there is no answer.
+    /// If there is no answer, or it goes on and on.
     pub async fn synced(&self) -> anyhow::Result<Value> {
-        loop {
-            let run = self.get("/v1/syncs?limit=1").await?["data"][0].clone();
-            if run["status"] != "running" {
-                return Ok(run);
+        let runs = self.until("/v1/syncs?limit=1", |runs| runs["data"][0]["status"] != "running").await?;
+        Ok(runs["data"][0].clone())
+    }
+
+    /// Asks again and again until the answer is as wanted.
+    ///
+    /// # Errors
+    /// If there is no answer, or it is never as wanted.
+    pub async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        for _ in 0..ASKED_MAX {
+            let answer = self.get(path).await?;
+            if wanted(&answer) {
+                return Ok(answer);
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        anyhow::bail!("{path} never came to what was wanted: {:#}", self.get(path).await?)
     }
 }
 

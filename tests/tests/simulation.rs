@@ -2,6 +2,9 @@
 
 use billfold_core::fold::{self, Decision, Incoming, Source, Stored};
 use billfold_tests::simulation;
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How many seeds, and from which on; `BILLFOLD_SEEDS` and `BILLFOLD_SEED` say otherwise.
@@ -25,13 +28,22 @@ fn every_schedule_ends_in_the_truth() {
         None => (1, number("BILLFOLD_SEEDS").unwrap_or(SEEDS)),
     };
     let started = Instant::now();
-    let mut failed = Vec::new();
-    for seed in first..first + count {
-        if let Err(error) = run(seed, fold::decide) {
-            println!("seed {seed} failed; run it again with: cargo xtask simulate --seed {seed}\n{error:#}\n");
-            failed.push(seed);
+    let (next, failed) = (AtomicU64::new(first), Mutex::new(Vec::new()));
+    let run_some = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::SeqCst);
+            if seed >= first + count {
+                return;
+            }
+            if let Err(error) = run(seed, fold::decide) {
+                println!("seed {seed} failed; run it again with: cargo xtask simulate --seed {seed}\n{error:#}\n");
+                failed.lock().unwrap().push(seed);
+            }
         }
-    }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(run_some))));
+    let failed = failed.into_inner().unwrap();
     println!("{count} seeds in {} s", started.elapsed().as_secs());
     assert!(failed.is_empty(), "seeds that failed: {failed:?}");
 }

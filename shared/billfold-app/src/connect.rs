@@ -200,7 +200,7 @@ impl App {
     /// # Errors
     /// [`Refusal`] of the vault or the store.
     pub async fn disconnect(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
-        self.disable_webhook_endpoint(ws).await;
+        let managed = self.managed_endpoint(ws).await?;
         self.vault().forget(ws, Secret::ApiKey).await?;
         self.vault().forget(ws, Secret::SigningSecrets).await?;
         if let Some(run) = self.store().lease(ws).await?.run {
@@ -216,6 +216,9 @@ impl App {
         };
         self.store().change_connection(ws, change).await?;
         self.endpoint_changed(ws).await?;
+        if let Some(managed) = managed {
+            self.switch_off(ws, managed).await?;
+        }
         tracing::info!(workspace = %ws, "Stripe was disconnected");
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::clock::random_u64;
 use crate::refusal::Refusal;
 use billfold_core::id::{CustomerId, WorkspaceId};
-use billfold_store::{Direction, ListQuery, SortBy, Subject};
+use billfold_store::{Direction, ListQuery, ListRow, SortBy, Subject};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 /// Rows of a list that are read at once.
@@ -18,9 +18,9 @@ impl App {
         Ok(i64::try_from(random_u64()? >> 1).unwrap_or(i64::MAX))
     }
 
-    /// Every account, and every customer that no account takes.
-    pub(crate) async fn every_subject(&self, ws: &WorkspaceId) -> Result<Vec<Subject>, Refusal> {
-        let mut subjects = Vec::new();
+    /// Every line of the table of accounts.
+    async fn every_line(&self, ws: &WorkspaceId) -> Result<Vec<ListRow>, Refusal> {
+        let mut lines = Vec::new();
         let mut query = ListQuery {
             sort: SortBy::Name,
             direction: Direction::Ascending,
@@ -31,12 +31,24 @@ impl App {
         };
         loop {
             let (rows, next) = self.store().list_accounts(ws, &query).await?;
-            subjects.extend(rows.into_iter().map(|row| Subject::Account(row.id)));
+            lines.extend(rows);
             query.after = next;
             if query.after.is_none() {
-                break;
+                return Ok(lines);
             }
         }
+    }
+
+    /// How many customers have an account.
+    pub(crate) async fn customers_matched(&self, ws: &WorkspaceId) -> Result<u64, Refusal> {
+        let lines = self.every_line(ws).await?;
+        Ok(lines.iter().fold(0u64, |sum, line| sum.saturating_add(line.customer_count)))
+    }
+
+    /// Every account, and every customer that no account takes.
+    pub(crate) async fn every_subject(&self, ws: &WorkspaceId) -> Result<Vec<Subject>, Refusal> {
+        let lines = self.every_line(ws).await?;
+        let mut subjects: Vec<Subject> = lines.into_iter().map(|line| Subject::Account(line.id)).collect();
         let mut after: Option<String> = None;
         loop {
             let (rows, next) = self.store().unmatched_customers(ws, after.as_deref(), PAGE).await?;

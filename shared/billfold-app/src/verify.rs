@@ -111,10 +111,7 @@ impl App {
         if found.is_empty() {
             return Ok(found);
         }
-        let stored = match self.stored_fact(ws, fact).await? {
-            Some(stored) => stored,
-            None => return Ok(Vec::new()),
-        };
+        let Some(stored) = self.stored_fact(ws, fact).await? else { return Ok(Vec::new()) };
         compare(&stored, current(stripe, &stored).await?.as_ref())
     }
 
@@ -134,7 +131,7 @@ impl App {
 
 /// What Stripe says of an object now; `None` if it is gone.
 async fn current(stripe: &Client, fact: &Fact) -> Result<Option<Fact>, Refusal> {
-    let found = stripe.retrieve(endpoint_of(fact.kind()), fact.id()).await.map_err(|error| upstream(error))?;
+    let found = stripe.retrieve(endpoint_of(fact.kind()), fact.id()).await.map_err(upstream)?;
     let Retrieved::Found { row, .. } = found else { return Ok(None) };
     match reading(fact.kind(), &row) {
         Ok(Reading::Live { mut fact, nested }) => {
@@ -204,7 +201,8 @@ fn differing(path: String, ours: &Value, theirs: &Value, found: &mut Vec<(String
     match (ours, theirs) {
         _ if ours == theirs => {}
         (Value::Object(one), Value::Object(other)) => {
-            let mut names: Vec<&String> = one.keys().chain(other.keys().filter(|name| !one.contains_key(*name))).collect();
+            let mut names: Vec<&String> =
+                one.keys().chain(other.keys().filter(|name| !one.contains_key(*name))).collect();
             names.sort_unstable();
             for name in names {
                 let value = |of: &serde_json::Map<String, Value>| of.get(name).cloned().unwrap_or(Value::Null);

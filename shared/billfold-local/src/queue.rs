@@ -19,8 +19,9 @@ use tokio::sync::{Mutex, Notify};
 
 /// A worker that is silent this long has lost its message.
 pub const VISIBILITY: Duration = Duration::from_secs(60);
-/// A message that broke its worker this often is parked.
-pub const RECEIVES_MAX: u32 = 6;
+/// A message that broke its worker this often is parked. That a process died with it in hand does not count: processes
+/// are killed for all kinds of reasons.
+pub const FAILURES_MAX: u32 = 6;
 /// The longest wait before a message that broke its worker comes back.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// The longest sleep of a worker, because the wall clock may jump.
@@ -62,8 +63,8 @@ impl Lane {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Body {
     message: Message,
-    /// How often a worker took it and did not say what became of it.
-    receives: u32,
+    /// How often it broke its worker, since it last did not.
+    failures: u32,
     in_flight: bool,
 }
 
@@ -72,8 +73,7 @@ struct Body {
 pub struct Taken {
     /// What to do.
     pub message: Message,
-    /// How often it was taken without success, this time included.
-    pub receives: u32,
+    failures: u32,
     lane: Lane,
     row: LocalRow,
 }
@@ -83,8 +83,8 @@ pub struct Taken {
 pub struct Parked {
     /// The message.
     pub message: Message,
-    /// How often it was tried.
-    pub receives: u32,
+    /// How often it broke its worker.
+    pub failures: u32,
     /// When it was given up.
     pub parked_at: jiff::Timestamp,
 }
@@ -176,7 +176,7 @@ impl LocalQueue {
     /// [`StoreError`] of the store.
     pub async fn extend(&self, taken: &mut Taken) -> Result<(), StoreError> {
         let state = self.lane(taken.lane);
-        let body = Body { message: taken.message.clone(), receives: taken.receives, in_flight: true };
+        let body = Body { message: taken.message.clone(), failures: taken.failures, in_flight: true };
         taken.row = self.put_back(state, taken.row.clone(), body, VISIBILITY).await?;
         Ok(())
     }
@@ -203,8 +203,8 @@ impl LocalQueue {
     /// # Errors
     /// [`StoreError`] of the store; the message comes back nevertheless.
     pub async fn release(&self, taken: Taken) -> Result<(), StoreError> {
-        let receives = taken.receives.saturating_sub(1);
-        self.hand_back(taken, receives, Duration::ZERO).await
+        let failures = taken.failures;
+        self.hand_back(taken, failures, Duration::ZERO).await
     }
 
     /// A message broke its worker: it comes back after a growing while, and is parked at last.
@@ -212,13 +212,13 @@ impl LocalQueue {
     /// # Errors
     /// [`StoreError`] of the store; the message comes back nevertheless.
     pub async fn failed(&self, taken: Taken) -> Result<(), StoreError> {
-        if taken.receives >= RECEIVES_MAX {
-            return self.park(taken).await;
+        let failures = taken.failures.saturating_add(1);
+        if failures >= FAILURES_MAX {
+            return self.park(taken, failures).await;
         }
-        let wait = Duration::from_secs(1 << taken.receives.min(16)).min(LONGEST_WAIT);
-        let receives = taken.receives;
-        tracing::warn!(message = ?taken.message, receives, again_s = wait.as_secs(), "a message broke its worker");
-        self.hand_back(taken, receives, wait).await
+        let wait = Duration::from_secs(1 << failures).min(LONGEST_WAIT);
+        tracing::warn!(message = ?taken.message, failures, again_s = wait.as_secs(), "a message broke its worker");
+        self.hand_back(taken, failures, wait).await
     }
 
     /// The messages of a workspace that were given up.
@@ -254,29 +254,25 @@ impl LocalQueue {
                 state.rows.delete(&row.key).await?;
                 continue;
             };
-            let body = Body { receives: body.receives.saturating_add(1), in_flight: true, ..body };
+            let body = Body { in_flight: true, ..body };
             let row = self.put_back(state, row, body.clone(), VISIBILITY).await?;
-            let taken = Taken { message: body.message, receives: body.receives, lane: state.lane, row };
-            if taken.receives > RECEIVES_MAX {
-                self.park(taken).await?;
-                continue;
-            }
+            let taken = Taken { message: body.message, failures: body.failures, lane: state.lane, row };
             return Ok(Looked::Took(Box::new(taken)));
         }
     }
 
-    async fn park(&self, taken: Taken) -> Result<(), StoreError> {
-        let Taken { message, receives, .. } = &taken;
-        tracing::error!(?message, receives, "a message broke its worker too often; it is parked");
-        let parked = Parked { message: message.clone(), receives: *receives, parked_at: self.clock.now() };
+    async fn park(&self, taken: Taken, failures: u32) -> Result<(), StoreError> {
+        let message = &taken.message;
+        tracing::error!(?message, failures, "a message broke its worker too often; it is parked");
+        let parked = Parked { message: message.clone(), failures, parked_at: self.clock.now() };
         let row = LocalRow { key: parked_key(message), body: serde_json::json!(parked).to_string() };
         self.parked.put(&[row]).await?;
         self.lane(taken.lane).rows.delete(&taken.row.key).await
     }
 
-    async fn hand_back(&self, taken: Taken, receives: u32, after: Duration) -> Result<(), StoreError> {
+    async fn hand_back(&self, taken: Taken, failures: u32, after: Duration) -> Result<(), StoreError> {
         let state = self.lane(taken.lane);
-        let body = Body { message: taken.message, receives, in_flight: false };
+        let body = Body { message: taken.message, failures, in_flight: false };
         self.put_back(state, taken.row, body, after).await?;
         state.wake.notify_waiters();
         Ok(())
@@ -299,7 +295,7 @@ impl LocalQueue {
     async fn add(&self, message: Message, delay: Duration) -> Result<(), StoreError> {
         let state = self.lane(Lane::of(&message));
         if state.lane == Lane::Event {
-            let body = Body { message, receives: 0, in_flight: false };
+            let body = Body { message, failures: 0, in_flight: false };
             let row = LocalRow { key: self.key_due_in(delay), body: serde_json::json!(body).to_string() };
             self.batch.put(&state.rows, row).await?;
             state.wake.notify_waiters();
@@ -315,7 +311,7 @@ impl LocalQueue {
                 state.rows.rename(&row, &key).await?;
             }
             None => {
-                let body = Body { message, receives: 0, in_flight: false };
+                let body = Body { message, failures: 0, in_flight: false };
                 state.rows.put(&[LocalRow { key, body: serde_json::json!(body).to_string() }]).await?;
             }
         }

@@ -249,7 +249,7 @@ mod tests {
         workers.stop().await;
         let left = store.local_rows("queue-recompute").all().await.unwrap();
         assert_eq!(left.len(), 1, "{left:?}");
-        assert!(left[0].body.contains("panics") && left[0].body.contains("\"receives\":1"), "{left:?}");
+        assert!(left[0].body.contains("panics") && left[0].body.contains("\"failures\":1"), "{left:?}");
     }
 
     #[tokio::test]
@@ -263,6 +263,6 @@ mod tests {
         let left = store.local_rows("queue-recompute").all().await.unwrap();
         assert_eq!(left.len(), 1, "{left:?}");
         let body = &left[0].body;
-        assert!(body.contains("\"in_flight\":false") && body.contains("\"receives\":0"), "{body}");
+        assert!(body.contains("\"in_flight\":false") && body.contains("\"failures\":0"), "{body}");
     }
 }

@@ -69,6 +69,8 @@ pub struct ListRow {
     pub renews_at: Option<Timestamp>,
     /// The pillars of its health.
     pub health: serde_json::Value,
+    /// How many of its customers Stripe still has.
+    pub customer_count: u64,
 }
 
 /// Whose a customer is.

@@ -63,7 +63,11 @@ impl Store {
     }
 
     /// Reads a row, changes it, and writes it if nobody else did meanwhile; else again.
-    pub(crate) async fn change<T, R>(&self, key: &Key, mut change: impl FnMut(&mut T) -> R) -> Result<(T, R), StoreError>
+    pub(crate) async fn change<T, R>(
+        &self,
+        key: &Key,
+        mut change: impl FnMut(&mut T) -> R,
+    ) -> Result<(T, R), StoreError>
     where
         T: DeserializeOwned + Serialize + Default + Clone + PartialEq,
     {

@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn billfold_knows_its_own() {
         let read = |metadata: &str| {
-            let text = format!(r#"{{"id":"we_1","object":"webhook_endpoint","url":"https://x","metadata":{metadata}}}"#);
+            let text =
+                format!(r#"{{"id":"we_1","object":"webhook_endpoint","url":"https://x","metadata":{metadata}}}"#);
             read(&Bytes::from(text)).unwrap().own().map(str::to_owned)
         };
         assert_eq!(read(r#"{"billfold_endpoint":"whe_1"}"#).as_deref(), Some("whe_1"));

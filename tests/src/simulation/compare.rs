@@ -118,9 +118,11 @@ impl Simulation {
     async fn compare_accounts(&self) -> anyhow::Result<()> {
         let truth = self.sim.truth();
         for account in truth.accounts().values() {
-            let customer = CustomerId::new(account.customers.first().context("an account without customers")?.as_str())?;
+            let customer =
+                CustomerId::new(account.customers.first().context("an account without customers")?.as_str())?;
             let matched = self.store.customer_rows(&self.ws, &customer).await?.matched;
-            let id = matched.and_then(|matched| matched.account).with_context(|| format!("{customer} has no account"))?;
+            let id =
+                matched.and_then(|matched| matched.account).with_context(|| format!("{customer} has no account"))?;
             let billing = self.app().account_billing(&self.ws, &id).await?;
             same_account(account, &billing)?;
         }

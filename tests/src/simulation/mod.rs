@@ -14,7 +14,7 @@ use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::fold::Rule;
 use billfold_core::id::{EndpointId, WorkspaceId};
 use billfold_core::run::Trigger;
-use billfold_sim::{Change, Delivery, Dice, Sim, Spec};
+use billfold_sim::{Change, Delivery, Dice, Sim, Spec, Version};
 use billfold_store::{Store, embedded};
 use billfold_stripe::{Base, Client};
 use parts::{Drawer, Mailbox, SimClock};
@@ -27,6 +27,9 @@ use wire::Wire;
 
 /// When the simulated business stands.
 const NOW: i64 = 1_790_000_000;
+/// Versions in which webhooks come: the pinned one mostly, old ones, and one that is too old to be read.
+const VERSIONS: [&str; 6] =
+    ["2026-09-30.endive", "2026-09-30.endive", "2026-09-30.endive", "2025-08-27.basil", "2024-06-20", "2019-12-03"];
 /// Customers at the beginning.
 const CUSTOMERS: u32 = 5;
 /// Workers at once.
@@ -71,7 +74,9 @@ pub struct Simulation {
 /// # Errors
 /// What is not true in the end.
 pub async fn run(seed: u64, rule: Rule) -> anyhow::Result<()> {
-    let mut simulation = Simulation::new(seed, CUSTOMERS, rule).await?;
+    let version = *Dice::new(seed).pick(&VERSIONS);
+    let version = Version::parse(version).with_context(|| format!("{version} is no version"))?;
+    let mut simulation = Simulation::with_version(seed, CUSTOMERS, rule, version).await?;
     let steps = 20 + simulation.dice.below(30);
     for _ in 0..steps {
         simulation.step().await?;
@@ -87,6 +92,14 @@ impl Simulation {
     /// # Errors
     /// Whatever keeps it from starting.
     pub async fn new(seed: u64, customers: u32, rule: Rule) -> anyhow::Result<Self> {
+        Self::with_version(seed, customers, rule, Version::pinned()).await
+    }
+
+    /// The same, with webhooks in some version.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting.
+    pub async fn with_version(seed: u64, customers: u32, rule: Rule, version: Version) -> anyhow::Result<Self> {
         let sim = Sim::generate(&Spec::new(seed, customers, NOW));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -113,12 +126,12 @@ impl Simulation {
             ws,
             store,
         };
-        simulation.connect().await?;
+        simulation.connect(version).await?;
         Ok(simulation)
     }
 
-    async fn connect(&mut self) -> anyhow::Result<()> {
-        let made = self.sim.add_endpoint("http://127.0.0.1:9/", &ENABLED_EVENTS, Some(billfold_sim::Version::pinned()));
+    async fn connect(&mut self, version: Version) -> anyhow::Result<()> {
+        let made = self.sim.add_endpoint("http://127.0.0.1:9/", &ENABLED_EVENTS, Some(version));
         let request = ConnectRequest {
             api_key: SecretString::from(self.sim.api_key()),
             webhook_secret: Some(SecretString::from(made.secret)),

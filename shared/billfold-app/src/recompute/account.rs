@@ -30,7 +30,7 @@ impl Batch {
         let account = self.who(id, stored, &rows);
         let facts: Vec<CustomerFacts> = rows.iter().map(|rows| facts(rows)).collect();
         let billing = billing::account(&self.billing, &self.catalogue, &facts, self.app.now());
-        let list = list_row(&account, &billing)?;
+        let list = list_row(&account, &billing, &facts)?;
         let json = serde_json::to_string(&billing).map_err(Refusal::internal)?;
         let mut writes = Vec::new();
         if stored.account.as_ref().is_none_or(|before| before.row != account) {
@@ -88,7 +88,8 @@ fn facts(rows: &CustomerRows) -> CustomerFacts {
     }
 }
 
-fn list_row(account: &AccountRow, billing: &AccountBilling) -> Result<ListRow, Refusal> {
+fn list_row(account: &AccountRow, billing: &AccountBilling, facts: &[CustomerFacts]) -> Result<ListRow, Refusal> {
+    let customer_count = facts.iter().filter(|facts| facts.customer.is_some()).count();
     Ok(ListRow {
         id: account.id.clone(),
         name: account.name.clone(),
@@ -99,5 +100,6 @@ fn list_row(account: &AccountRow, billing: &AccountBilling) -> Result<ListRow, R
         plan: billing.plan.clone(),
         renews_at: billing.renews_at,
         health: serde_json::to_value(&billing.health).map_err(Refusal::internal)?,
+        customer_count: u64::try_from(customer_count).unwrap_or(u64::MAX),
     })
 }

@@ -99,8 +99,8 @@ impl Batch {
         Ok(Self { app, ws, settings, billing, catalogue, customers: BTreeMap::new() })
     }
 
-    /// Computes the accounts of some marks; how many, or `None` if there is no mark left in the shard.
-    pub(crate) async fn drain_some(&mut self, shard: u8) -> Result<Option<u64>, Refusal> {
+    /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
+    pub(crate) async fn drain_some(&mut self, shard: u8) -> Result<Option<BTreeSet<AccountId>>, Refusal> {
         let marks = self.marks(shard).await?;
         if marks.is_empty() { Ok(None) } else { Ok(Some(self.work_off(marks).await?)) }
     }
@@ -121,7 +121,7 @@ impl Batch {
         Ok(marks)
     }
 
-    async fn work_off(&mut self, marks: Vec<Mark>) -> Result<u64, Refusal> {
+    async fn work_off(&mut self, marks: Vec<Mark>) -> Result<BTreeSet<AccountId>, Refusal> {
         let subjects: Vec<Subject> = marks.iter().map(|mark| mark.subject.clone()).collect();
         let computed = self.compute(&subjects).await?;
         self.take_away(marks).await?;
@@ -129,7 +129,7 @@ impl Batch {
     }
 
     /// Matches and computes, again and again while others write the same rows.
-    pub(crate) async fn compute(&mut self, subjects: &[Subject]) -> Result<u64, Refusal> {
+    pub(crate) async fn compute(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
         for _ in 0..ATTEMPTS_MAX {
             match self.try_compute(subjects).await {
                 Err(refusal) if refusal.kind == Kind::Unavailable && is_conflict(&refusal) => {}
@@ -139,7 +139,7 @@ impl Batch {
         Err(StoreError::Conflict.into())
     }
 
-    async fn try_compute(&mut self, subjects: &[Subject]) -> Result<u64, Refusal> {
+    async fn try_compute(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
         self.customers.clear();
         let marked: Vec<CustomerId> = subjects.iter().filter_map(customer).cloned().collect();
         self.read_customers(&marked).await?;
@@ -168,9 +168,8 @@ impl Batch {
         }
         self.write_groups(writes).await?;
         let computed = self.compute_accounts(&accounts, &newcomers, &leavers).await?;
-        let count = u64::try_from(accounts.len()).unwrap_or(u64::MAX);
         self.write_groups(computed.into_iter().map(|computed| computed.writes).collect()).await?;
-        Ok(count)
+        Ok(accounts)
     }
 
     async fn read_customers(&mut self, ids: &[CustomerId]) -> Result<(), Refusal> {

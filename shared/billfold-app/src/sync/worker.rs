@@ -10,12 +10,14 @@ use crate::recompute;
 use crate::refusal::Refusal;
 use crate::webhook::GapError;
 use billfold_core::facts::Fact;
-use billfold_core::id::{RunId, WorkspaceId};
+use billfold_core::id::{AccountId, RunId, WorkspaceId};
 use billfold_core::run::{Problem, Run, RunStatus, Stage, StageStatus};
 use billfold_core::window::{BillingShard, Checkpoint, Listing, Window};
 use billfold_store::{Fence, LeaseHeld, SHARDS, StoreError};
 use billfold_stripe::{Client, Disposition, StripeError};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -250,7 +252,9 @@ impl Worker {
         }
         recompute::expand_everything(&self.app, &self.fence.ws).await?;
         let shards: Vec<BillingShard> = checkpoints.iter().filter_map(shard).cloned().collect();
-        let drained = shards.into_iter().filter(|shard| !shard.done).map(|shard| self.drain(shard));
+        // An account whose customers are marked in several shards is computed as often, but counted once.
+        let counted = Mutex::default();
+        let drained = shards.into_iter().filter(|shard| !shard.done).map(|shard| self.drain(shard, &counted));
         futures::future::try_join_all(drained).await?;
         if let Some(state) = run.stage_mut(Stage::AccountBilling) {
             state.status = StageStatus::Done;
@@ -258,15 +262,18 @@ impl Worker {
         Ok(())
     }
 
-    async fn drain(&self, mut shard: BillingShard) -> Result<(), Stopped> {
+    async fn drain(&self, mut shard: BillingShard, counted: &Mutex<HashSet<AccountId>>) -> Result<(), Stopped> {
         let mut batch = recompute::Batch::new(self.app.clone(), self.fence.ws.clone()).await?;
         loop {
             if Instant::now() >= self.deadline {
                 return Err(Stopped::Later(Duration::ZERO, None));
             }
-            let computed = batch.drain_some(shard.shard).await?;
-            match computed {
-                Some(accounts) => shard.records = shard.records.saturating_add(accounts),
+            match batch.drain_some(shard.shard).await? {
+                Some(accounts) => {
+                    let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+                    let new = accounts.into_iter().filter(|account| counted.insert(account.clone())).count();
+                    shard.records = shard.records.saturating_add(u64::try_from(new).unwrap_or(0));
+                }
                 None => shard.done = true,
             }
             self.app.store().save_page(&self.fence, Vec::new(), &Checkpoint::Billing(shard.clone())).await?;
@@ -368,7 +375,9 @@ fn shard(checkpoint: &Checkpoint) -> Option<&BillingShard> {
 impl App {
     /// What a run that has ended means for the card.
     async fn note_run_on_card(&self, ws: &WorkspaceId, run: &Run) -> Result<(), Refusal> {
+        let matched = self.customers_matched(ws).await?;
         let change = |connection: &mut billfold_core::connection::Connection| {
+            connection.customers_matched = matched;
             for stage in run.stages.iter().filter(|stage| stage.status == StageStatus::Done) {
                 connection.records_synced.set(stage.name, stage.records);
             }

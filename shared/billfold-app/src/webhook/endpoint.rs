@@ -90,8 +90,7 @@ impl Endpoints {
                 all.clear();
             }
         }
-        let fresh =
-            || Remembered { read_at: None, connected: None, accepted_at: None, refused: 0, written_at: None };
+        let fresh = || Remembered { read_at: None, connected: None, accepted_at: None, refused: 0, written_at: None };
         let one = all.entry(id.clone()).or_insert_with(fresh);
         (one.read_at, one.connected) = (Some(Instant::now()), connected);
     }

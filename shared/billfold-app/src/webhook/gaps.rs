@@ -40,9 +40,8 @@ impl From<FoldError> for GapError {
 }
 
 fn may_read_events(connection: &Connection) -> bool {
-    let of_events = |permission: &&billfold_core::connection::Permission| {
-        permission.permission == Endpoint::Events.permission()
-    };
+    let of_events =
+        |permission: &&billfold_core::connection::Permission| permission.permission == Endpoint::Events.permission();
     connection.permissions.iter().find(of_events).is_none_or(|permission| permission.access != Access::Missing)
 }
 

@@ -8,10 +8,14 @@ use crate::refusal::{Kind, Refusal};
 use crate::vault::Secret;
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::id::{EndpointId, WorkspaceId};
+use std::time::Duration;
 use billfold_stripe::{API_VERSION, Disposition, StripeError, WebhookEndpoint, WebhookEndpoints};
 
 /// Longest address that is taken, in bytes: Stripe's limit for such fields is near it.
 const URL_BYTES_MAX: usize = 2048;
+
+/// How long a disconnect waits for the endpoint to be switched off.
+const SWITCHING_OFF_MAX: Duration = Duration::from_secs(10);
 
 impl App {
     /// Makes Billfold's endpoint in Stripe, or switches on the one that is there.
@@ -28,7 +32,8 @@ impl App {
         check_url(&url)?;
         let endpoints = WebhookEndpoints::new(stripe.with_patience(SOMEBODY_WAITS));
         let there = endpoints.list().await.map_err(refused)?;
-        let (ours, _): (Vec<WebhookEndpoint>, Vec<_>) = there.into_iter().partition(|one| one.own() == Some(own.as_str()));
+        let (ours, _): (Vec<WebhookEndpoint>, Vec<_>) =
+            there.into_iter().partition(|one| one.own() == Some(own.as_str()));
         let managed = self.store().webhook(ws).await?.managed;
         let has_secret = self.vault().get(ws, Secret::SigningSecrets).await?.is_some();
         let usable = |one: &&WebhookEndpoint| {
@@ -66,27 +71,32 @@ impl App {
         Ok(made.id)
     }
 
-    /// Switches Billfold's endpoint off, if the key still can; a disconnect does not wait for it to succeed.
-    pub(crate) async fn disable_webhook_endpoint(&self, ws: &WorkspaceId) {
-        match self.try_disable(ws).await {
-            Ok(()) => {}
-            Err(error) => {
-                let error = crate::sync::chain(&error);
-                tracing::warn!(workspace = %ws, error, "the webhook endpoint in Stripe could not be switched off");
-            }
-        }
+    /// Billfold's endpoint in Stripe with the key to switch it off, taken before the key is forgotten.
+    pub(crate) async fn managed_endpoint(&self, ws: &WorkspaceId) -> Result<Option<Managed>, Refusal> {
+        let Some(id) = self.store().webhook(ws).await?.managed else { return Ok(None) };
+        let stripe = self.connected_stripe(ws).await?;
+        Ok(stripe.map(|stripe| Managed { id, endpoints: WebhookEndpoints::new(stripe.with_patience(SOMEBODY_WAITS)) }))
     }
 
-    async fn try_disable(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
-        let Some(id) = self.store().webhook(ws).await?.managed else { return Ok(()) };
-        if let Some(stripe) = self.connected_stripe(ws).await? {
-            let endpoints = WebhookEndpoints::new(stripe.with_patience(SOMEBODY_WAITS));
-            let disabled = endpoints.disable(&id).await.map_err(refused);
-            self.store().change_webhook(ws, |webhook| webhook.managed = None).await?;
-            disabled?;
+    /// Switches an endpoint off, if the key still can; a disconnect succeeds whether or not it does.
+    pub(crate) async fn switch_off(&self, ws: &WorkspaceId, managed: Managed) -> Result<(), Refusal> {
+        let outcome = tokio::time::timeout(SWITCHING_OFF_MAX, managed.endpoints.disable(&managed.id)).await;
+        match outcome.map_err(|_| None).and_then(|disabled| disabled.map_err(Some)) {
+            Ok(()) => {}
+            Err(error) => {
+                let reason = error.map_or_else(|| "Stripe did not answer in time".to_owned(), |error| error.to_string());
+                tracing::warn!(workspace = %ws, reason, "the webhook endpoint in Stripe could not be switched off");
+            }
         }
+        self.store().change_webhook(ws, |webhook| webhook.managed = None).await?;
         Ok(())
     }
+}
+
+/// Billfold's endpoint in Stripe, and the way to it.
+pub(crate) struct Managed {
+    id: String,
+    endpoints: WebhookEndpoints,
 }
 
 fn check_url(url: &str) -> Result<(), Refusal> {
@@ -125,7 +135,9 @@ mod tests {
         for good in ["https://b.example/webhooks/stripe/whe_1", "http://127.0.0.1:1/x"] {
             assert!(check_url(good).is_ok(), "{good}");
         }
-        for bad in ["", "b.example", "ftp://b.example", "https://b.example/a b", &format!("https://{}", "a".repeat(3000))] {
+        for bad in
+            ["", "b.example", "ftp://b.example", "https://b.example/a b", &format!("https://{}", "a".repeat(3000))]
+        {
             assert_eq!(check_url(bad).unwrap_err().code, "url_invalid", "{bad}");
         }
     }

@@ -81,3 +81,6 @@ pub async fn run(cli: Cli, surroundings: &mut Surroundings) -> Exit {
         Err(_) => failure.exit,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 //! `billfold serve`: everything in one process until somebody stops it.
 
-use super::args::ServeArgs;
+use super::args::{LogFormat, ServeArgs};
 use super::exit::{Exit, Failure, chain};
 use super::{Surroundings, log};
 use crate::serve::{Data, Exposure, Identity, Local, Options, StartError};
-use crate::show::console::Console;
 use crate::show::text::plain;
 use billfold_app::{LimitsConfig, SystemClock};
+use serde_json::json;
 use std::io;
 use std::sync::Arc;
 
@@ -14,11 +14,13 @@ pub(super) async fn serve(args: ServeArgs, surroundings: &mut Surroundings) -> R
     log::start(args.log_format, "info")?;
     // Asked for before anything starts, so that no signal is missed.
     let mut stop = StopSignal::new()?;
-    let data = args.data.display().to_string();
+    let (data, format) = (args.data.display().to_string(), args.log_format);
     let options = options(args);
     let identity = options.identity;
     let local = Local::start(options).await?;
-    banner(&local.url, &data, identity, &mut surroundings.console)?;
+    for line in banner(&local.url, &data, identity) {
+        surroundings.console.note(&as_logged(&line, format))?;
+    }
     stop.wait().await;
     tracing::info!("stopping");
     local.stop().await;
@@ -42,14 +44,23 @@ fn options(args: ServeArgs) -> Options {
     }
 }
 
-fn banner(url: &str, data: &str, identity: Identity, console: &mut Console) -> io::Result<()> {
-    console.note(&format!("Billfold is ready at {url}"))?;
-    match identity {
-        Identity::DevTokens => console.note(&format!("It accepts tokens of `billfold token --data {}`.", plain(data))),
-        Identity::None => console.note(
-            "No identity is configured, so every call is answered 401. Start with --dev-tokens to accept tokens of \
-             `billfold token`.",
-        ),
+fn banner(url: &str, data: &str, identity: Identity) -> [String; 2] {
+    let who = match identity {
+        Identity::DevTokens => format!("It accepts tokens of `billfold token --data {}`.", plain(data)),
+        Identity::None => {
+            "No identity is configured, so every call is answered 401. Start with --dev-tokens to accept \
+                           tokens of `billfold token`."
+                .to_owned()
+        }
+    };
+    [format!("Billfold is ready at {url}"), who]
+}
+
+/// Whoever reads the log as JSON reads these lines as well; however little is logged, they are there.
+fn as_logged(line: &str, format: LogFormat) -> String {
+    match format {
+        LogFormat::Text => line.to_owned(),
+        LogFormat::Json => json!({"level": "INFO", "message": line}).to_string(),
     }
 }
 
@@ -93,5 +104,27 @@ impl StopSignal {
             tracing::error!(%error, "Ctrl-C cannot be heard");
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_says_where_and_who() {
+        let told = banner("http://127.0.0.1:8787", "./data\u{1b}", Identity::DevTokens);
+        assert_eq!(told[0], "Billfold is ready at http://127.0.0.1:8787");
+        assert_eq!(told[1], "It accepts tokens of `billfold token --data ./data\u{FFFD}`.");
+        let told = banner("http://127.0.0.1:8787", "./data", Identity::None);
+        assert!(told[1].contains("401") && told[1].contains("--dev-tokens"), "{told:?}");
+        assert_eq!(as_logged("a \"b\"", LogFormat::Json), r#"{"level":"INFO","message":"a \"b\""}"#);
+    }
+
+    #[test]
+    fn an_open_door_is_a_mistake_on_the_command_line() {
+        let exit = |error: StartError| Failure::from(error).exit;
+        assert_eq!(exit(StartError::Exposed("0.0.0.0:1".parse().unwrap())), Exit::Usage);
+        assert_eq!(exit(StartError::Temporary(io::ErrorKind::StorageFull.into())), Exit::Failed);
     }
 }

@@ -9,6 +9,7 @@ use billfold_core::id::{AccountId, CustomerId};
 use billfold_core::matching::{account_of_customer, account_of_domain};
 use billfold_core::money::{Currency, Money};
 use billfold_sim::{AccountTruth, ByCurrency, PaymentStatus, Truth};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -120,7 +121,7 @@ fn check_customers(
 ) {
     let customers: Vec<_> = account.customers.iter().filter_map(|id| truth.customers.get(id)).collect();
     let renewal = customers.iter().filter_map(|customer| customer.next_renewal).min();
-    checked.same(&what("renewal"), billing.renews_at.map(|at| at.as_second()), renewal);
+    checked.same(&what("renewal"), billing.renews_at.map(Timestamp::as_second), renewal);
     let subscriptions = customers.iter().flat_map(|customer| &customer.subscriptions);
     let true_mrr: BTreeMap<&str, (i64, &str)> =
         subscriptions.map(|(id, truth)| (id.as_str(), (truth.mrr, truth.currency.as_str()))).collect();

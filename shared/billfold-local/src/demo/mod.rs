@@ -14,7 +14,7 @@ use billfold_core::billing::AccountBilling;
 use billfold_core::connection::Records;
 use billfold_core::id::{IdError, WorkspaceId};
 use billfold_core::run::RunStatus;
-use billfold_sim::{Sim, Spec, Truth};
+use billfold_sim::{Business, Sim, Spec, Truth};
 use billfold_stripe::{Base, BaseError};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -33,8 +33,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 const READS_AT_ONCE: usize = 8;
 /// The simulated Stripe has no limits, so that nobody has to wait for the demo.
 const NO_LIMIT_PER_S: f64 = 100_000.0;
-/// How far around the likeliest size others are tried.
-const GENERATED_AT_MOST: u32 = 12;
 /// The workspace of the demo.
 pub const WORKSPACE: &str = "demo";
 
@@ -196,18 +194,39 @@ impl Demo {
     }
 }
 
-/// A simulation in which so many customers can be seen. Some of those that are generated cannot: they were deleted, or
-/// belong to a test clock.
+/// A simulation in which exactly so many customers can be seen. Some that are generated cannot: they belong to a test
+/// clock, or were deleted; of these, as many as are missing come back.
 fn simulation(options: DemoOptions) -> Sim {
     let wanted = options.customers;
     let generate = |customers| Sim::generate(&Spec::new(options.seed, customers, options.now.as_second()));
     let seen = |sim: &Sim| u32::try_from(check::records(&sim.truth()).customers).unwrap_or(u32::MAX);
-    let first = generate(wanted);
-    // Which ones are deleted is a matter of chance, so more or less is not always better; the neighbours are tried.
-    let more = wanted.saturating_add(wanted.saturating_sub(seen(&first)));
-    let candidates = (0..GENERATED_AT_MOST).flat_map(|by| [more.saturating_add(by), more.saturating_sub(by)]);
-    let exact = candidates.map(generate).find(|sim| seen(sim) == wanted);
-    if seen(&first) == wanted { first } else { exact.unwrap_or(first) }
+    // A few more than wanted, so that some stay deleted, as in life.
+    let sim = generate(wanted.saturating_add(wanted / 50));
+    if let Some(missing) = wanted.checked_sub(seen(&sim))
+        && sim.edit(|business| bring_back(business, missing)) == missing
+    {
+        return sim;
+    }
+    // With everybody back, one customer more is seen at most for each that is generated more: this cannot go too far.
+    let mut generated = wanted;
+    loop {
+        let sim = generate(generated);
+        sim.edit(|business| bring_back(business, u32::MAX));
+        match wanted.saturating_sub(seen(&sim)) {
+            0 => return sim,
+            missing => generated = generated.saturating_add(missing),
+        }
+    }
+}
+
+/// Brings back deleted customers, at most so many; how many.
+fn bring_back(business: &mut Business, most: u32) -> u32 {
+    let deleted = business.customers.iter().filter(|(_, row)| row.deleted && !row.test_clock).map(|(place, _)| place);
+    let deleted: Vec<_> = deleted.take(most as usize).collect();
+    for place in &deleted {
+        business.customers[*place].deleted = false;
+    }
+    u32::try_from(deleted.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

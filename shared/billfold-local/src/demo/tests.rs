@@ -7,7 +7,11 @@ fn options(customers: u32, seed: u64) -> DemoOptions {
 async fn outcome(options: DemoOptions) -> Outcome {
     let demo = Demo::start(options).await.unwrap();
     let mut looks = 0;
-    let outcome = demo.run(|_| Ok(looks += 1)).await.unwrap();
+    let look = |_: &RunView| {
+        looks += 1;
+        Ok(())
+    };
+    let outcome = demo.run(look).await.unwrap();
     assert!(looks > 0);
     demo.stop().await;
     outcome
@@ -49,4 +53,15 @@ async fn a_wrong_figure_is_found() {
 async fn the_smallest_business_works_too() {
     let outcome = outcome(options(1, 1)).await;
     assert_eq!(outcome.differences, [""; 0]);
+    assert_eq!(outcome.card.records_synced.customers, 1);
+}
+
+#[test]
+fn as_many_customers_can_be_seen_as_were_asked_for() {
+    for customers in (1..60).chain([250, 997]) {
+        for seed in [1, 7, 8] {
+            let truth = simulation(options(customers, seed)).truth();
+            assert_eq!(truth.counts["customers"], u64::from(customers), "seed {seed}");
+        }
+    }
 }

@@ -49,7 +49,7 @@ impl Expected {
 pub struct Progress(Kind);
 
 enum Kind {
-    Bars { bars: Vec<(Stage, ProgressBar)>, together: MultiProgress },
+    Bars(Vec<(Stage, ProgressBar)>),
     Lines { said: Vec<(Stage, StageStatus)>, waiting: Option<String> },
 }
 
@@ -62,7 +62,7 @@ impl Progress {
             Looking::Person => {
                 let together = MultiProgress::new();
                 let bar = |stage| (stage, together.add(bar(stage, expected.of(stage))));
-                Self(Kind::Bars { bars: Stage::ALL.map(bar).into(), together: together.clone() })
+                Self(Kind::Bars(Stage::ALL.map(bar).into()))
             }
         }
     }
@@ -73,7 +73,7 @@ impl Progress {
     /// The console's.
     pub fn update(&mut self, run: &RunView, console: &mut Console) -> io::Result<()> {
         match &mut self.0 {
-            Kind::Bars { bars, .. } => {
+            Kind::Bars(bars) => {
                 for (stage, bar) in bars {
                     if let Some(state) = run.stages.iter().find(|state| state.name == *stage) {
                         move_bar(bar, state, console.err_paint);
@@ -103,11 +103,8 @@ impl Progress {
     /// The console's.
     pub fn end(mut self, run: &RunView, console: &mut Console) -> io::Result<()> {
         self.update(run, console)?;
-        if let Kind::Bars { bars, together } = self.0 {
-            for (_, bar) in bars {
-                bar.abandon();
-            }
-            together.set_move_cursor(false);
+        if let Kind::Bars(bars) = &self.0 {
+            bars.iter().for_each(|(_, bar)| bar.abandon());
         }
         console.note(&run_line(run, console.err_paint))
     }

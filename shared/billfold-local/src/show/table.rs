@@ -4,12 +4,17 @@ use super::amount::{amount, day};
 use super::console::{Looking, Paint, Tone};
 use super::text::{clipped, plain};
 use crate::client::view::AccountLine;
-use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets};
 
 /// Longest name that is shown, in characters.
 const NAME_MAX: usize = 36;
 /// Longest plan that is shown, in characters.
 const PLAN_MAX: usize = 24;
+
+/// Narrower terminals wrap the table themselves.
+const WIDTH_MIN: u16 = 80;
+/// The columns of names and plans.
+const GIVES_WAY: [usize; 2] = [0, 4];
 
 /// Which columns are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +42,15 @@ pub fn accounts(lines: &[AccountLine], columns: Columns, paint: Paint, looking: 
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED.with_rounded_corners());
     match looking {
-        Looking::Person => table.set_content_arrangement(ContentArrangement::Dynamic),
-        Looking::Program => table.force_no_tty(),
-    };
+        // On a narrow terminal, names and plans give way; on one too narrow for that, its own wrapping reads better.
+        Looking::Person if table.width().is_some_and(|width| width >= WIDTH_MIN) => {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        }
+        Looking::Person => {}
+        Looking::Program => {
+            table.force_no_tty();
+        }
+    }
     if paint == Paint::Colours {
         table.enforce_styling();
     }
@@ -49,6 +60,9 @@ pub fn accounts(lines: &[AccountLine], columns: Columns, paint: Paint, looking: 
     }
     table.set_header(header);
     table.add_rows(lines.iter().map(|line| row(line, columns, paint)));
+    for column in table.column_iter_mut().enumerate().filter(|(place, _)| !GIVES_WAY.contains(place)).map(|(_, c)| c) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
     table.trim_fmt()
 }
 

@@ -100,7 +100,7 @@ fn messages_that_were_given_up_are_told() {
     assert_eq!(parked(&[], Paint::Plain), None);
     let one = Parked {
         message: Message::Recompute { workspace: WorkspaceId::new("acme").unwrap() },
-        receives: 6,
+        failures: 6,
         parked_at: "2026-11-20T10:11:12Z".parse().unwrap(),
     };
     let told = parked(&[one], Paint::Plain).unwrap();
