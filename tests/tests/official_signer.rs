@@ -55,7 +55,8 @@ fn sign(cases: &Value) -> Vec<String> {
 
 #[test]
 fn the_official_signer_is_accepted_and_tampering_is_not() {
-    let bodies = ["{}", r#"{"id":"evt_1","note":"Grüße 🎉 \u00e9"}"#, "  spaces\r\n and lines \n", &"x".repeat(100_000)];
+    let bodies =
+        ["{}", r#"{"id":"evt_1","note":"Grüße 🎉 \u00e9"}"#, "  spaces\r\n and lines \n", &"x".repeat(100_000)];
     let secrets = ["whsec_0123456789abcdef", "whsec_q+/=AB-_cdefghij"];
     let cases: Vec<Value> = bodies
         .iter()

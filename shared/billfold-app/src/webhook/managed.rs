@@ -8,8 +8,8 @@ use crate::refusal::{Kind, Refusal};
 use crate::vault::Secret;
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::id::{EndpointId, WorkspaceId};
-use std::time::Duration;
 use billfold_stripe::{API_VERSION, Disposition, StripeError, WebhookEndpoint, WebhookEndpoints};
+use std::time::Duration;
 
 /// Longest address that is taken, in bytes: Stripe's limit for such fields is near it.
 const URL_BYTES_MAX: usize = 2048;
@@ -84,7 +84,8 @@ impl App {
         match outcome.map_err(|_| None).and_then(|disabled| disabled.map_err(Some)) {
             Ok(()) => {}
             Err(error) => {
-                let reason = error.map_or_else(|| "Stripe did not answer in time".to_owned(), |error| error.to_string());
+                let reason =
+                    error.map_or_else(|| "Stripe did not answer in time".to_owned(), |error| error.to_string());
                 tracing::warn!(workspace = %ws, reason, "the webhook endpoint in Stripe could not be switched off");
             }
         }
