@@ -1,5 +1,7 @@
 //! A world for the tests: a simulated Stripe on a socket, all of Billfold in this process, and somebody who speaks HTTP.
 
+pub mod simulation;
+
 use billfold_app::auth::Role;
 use billfold_app::{Clock, LimitsConfig};
 use billfold_core::id::WorkspaceId;

@@ -19,6 +19,18 @@ struct Arguments {
 enum Task {
     /// Everything that must hold, in the order in which it fails fastest.
     Ci,
+    /// Random schedules of changes, deliveries, syncs and crashes; every row must end as Stripe's.
+    Simulate {
+        /// How many schedules.
+        #[arg(long, default_value_t = 1000)]
+        seeds: u64,
+        /// One schedule again.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Optimized; worth the wait for thousands of seeds.
+        #[arg(long)]
+        release: bool,
+    },
     /// The benchmarks, in release: each figure, its limit, the ratio.
     Bench {
         /// Passed on to the benchmark.
@@ -30,6 +42,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Task::Ci => ci(),
+        Task::Simulate { seeds, seed, release } => simulate(seeds, seed, release),
         Task::Bench { arguments } => {
             let build: Vec<String> =
                 ["build", "--release", "--package", "billfold-sim", "--bins"].map(str::to_owned).into();
@@ -38,6 +51,17 @@ fn main() -> anyhow::Result<()> {
             cargo("benchmarks", &[run.to_vec(), arguments].concat())
         }
     }
+}
+
+fn simulate(seeds: u64, seed: Option<u64>, release: bool) -> anyhow::Result<()> {
+    let mut arguments = vec!["test", "--package", "billfold-tests", "--test", "simulation"];
+    arguments.extend(release.then_some("--release"));
+    arguments.extend(["--", "--nocapture", "every_schedule_ends_in_the_truth"]);
+    let count = if seed.is_some() { 1 } else { seeds };
+    let environment = [("BILLFOLD_SEED", seed.unwrap_or(1)), ("BILLFOLD_SEEDS", count)];
+    let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+    let environment = environment.map(|(name, number)| (name, number.to_string()));
+    cargo_with("simulation", &arguments, &environment)
 }
 
 fn ci() -> anyhow::Result<()> {
@@ -55,9 +79,17 @@ fn ci() -> anyhow::Result<()> {
 
 /// Runs cargo and fails when it fails.
 fn cargo(name: &str, arguments: &[String]) -> anyhow::Result<()> {
+    cargo_with(name, arguments, &[])
+}
+
+fn cargo_with(name: &str, arguments: &[String], environment: &[(&str, String)]) -> anyhow::Result<()> {
     eprintln!("── {name}: cargo {}", arguments.join(" "));
     let started = Instant::now();
-    let status = Command::new(env!("CARGO")).args(arguments).status().context("cargo cannot be started")?;
+    let status = Command::new(env!("CARGO"))
+        .args(arguments)
+        .envs(environment.iter().cloned())
+        .status()
+        .context("cargo cannot be started")?;
     if !status.success() {
         bail!("{name} failed: cargo {}", arguments.join(" "));
     }

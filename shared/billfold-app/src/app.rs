@@ -4,6 +4,8 @@ use crate::clock::{Clock, random_u64};
 use crate::queue::Queue;
 use crate::refusal::Refusal;
 use crate::vault::{Secret, Vault};
+use crate::webhook::{Endpoints, Folding};
+use billfold_core::fold::{self, Decision, Incoming, Rule, Stored};
 use billfold_core::id::WorkspaceId;
 use billfold_core::key::Mode;
 use billfold_store::Store;
@@ -72,6 +74,10 @@ struct Inner {
     transport: Transport,
     /// One rate budget for each Stripe account in this process.
     budgets: Mutex<HashMap<(WorkspaceId, Mode), Arc<Budget>>>,
+    /// Which version of an object wins.
+    rule: Rule,
+    endpoints: Endpoints,
+    folding: Folding,
 }
 
 /// The app could not be put together.
@@ -85,8 +91,38 @@ impl App {
     /// # Errors
     /// [`AppError`] if TLS cannot be set up.
     pub fn new(parts: Parts) -> Result<Self, AppError> {
+        Self::with_rule(parts, fold::decide)
+    }
+
+    /// The same with another rule for which version of an object wins. For one purpose: to prove that a test would find
+    /// a wrong one.
+    ///
+    /// # Errors
+    /// [`AppError`] if TLS cannot be set up.
+    #[doc(hidden)]
+    pub fn with_rule(parts: Parts, rule: Rule) -> Result<Self, AppError> {
         let transport = Transport::new(parts.config.stripe.clone())?;
-        Ok(Self(Arc::new(Inner { parts, transport, budgets: Mutex::default() })))
+        let inner = Inner {
+            parts,
+            transport,
+            budgets: Mutex::default(),
+            rule,
+            endpoints: Endpoints::default(),
+            folding: Folding::default(),
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    pub(crate) fn decide(&self, stored: Option<Stored>, incoming: Incoming) -> Decision {
+        (self.0.rule)(stored, incoming)
+    }
+
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.0.endpoints
+    }
+
+    pub(crate) fn folding(&self) -> &Folding {
+        &self.0.folding
     }
 
     /// The billing state.

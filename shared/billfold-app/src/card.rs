@@ -4,10 +4,13 @@ use crate::app::App;
 use crate::permissions::prefilled_key_url;
 use crate::refusal::Refusal;
 use crate::vault::Secret;
-use billfold_core::connection::{Connection, Permission, Records};
-use billfold_core::id::WorkspaceId;
+use billfold_core::connection::{Access, Connection, Permission, Records};
+use billfold_core::event::ENABLED_EVENTS;
+use billfold_core::id::{EndpointId, WorkspaceId};
 use billfold_core::key::{KeyKind, Mode};
 use billfold_core::run::Problem;
+use billfold_core::webhook::{WebhookStatus, signature_problem};
+use billfold_stripe::Endpoint;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -63,12 +66,18 @@ pub struct Card {
 pub struct WebhookCard {
     /// Where Stripe is to deliver.
     pub url: Option<String>,
-    /// `not_configured` until there is a signing secret, then `waiting`.
-    pub status: &'static str,
+    /// Where it stands.
+    pub status: WebhookStatus,
     /// When the last event came.
     pub last_event_at: Option<Timestamp>,
     /// True if Billfold made the endpoint in Stripe.
     pub managed: bool,
+    /// The events that an endpoint made by hand should ask for.
+    pub events: &'static [&'static str],
+    /// What somebody has to do.
+    pub error: Option<Problem>,
+    /// How webhooks that never came are found.
+    pub gaps: &'static str,
 }
 
 impl App {
@@ -95,7 +104,7 @@ impl App {
             stripe_account_name: key.and_then(|key| key.account_name.clone()),
             key_kind: connection.active_key().map(|key| key.kind),
             permissions: connection.permissions.clone(),
-            webhook: self.webhook_card(ws).await?,
+            webhook: self.webhook_card(ws, &connection).await?,
             records_synced: records,
             customers_matched: connection.customers_matched,
             last_sync_at: connection.last_sync_at,
@@ -105,10 +114,35 @@ impl App {
         })
     }
 
-    async fn webhook_card(&self, ws: &WorkspaceId) -> Result<WebhookCard, Refusal> {
-        let configured = self.vault().get(ws, Secret::SigningSecrets).await?.is_some();
-        let status = if configured { "waiting" } else { "not_configured" };
-        Ok(WebhookCard { url: None, status, last_event_at: None, managed: false })
+    async fn webhook_card(&self, ws: &WorkspaceId, connection: &Connection) -> Result<WebhookCard, Refusal> {
+        let webhook = self.webhook(ws).await?;
+        let configured = self.vault().get(ws, Secret::SigningSecrets).await?.map(|_| ());
+        let status = webhook.status(configured);
+        Ok(WebhookCard {
+            url: webhook.endpoint.as_ref().map(|id| self.webhook_url(id)),
+            status,
+            last_event_at: webhook.last_event_at,
+            managed: webhook.managed.is_some(),
+            events: &ENABLED_EVENTS,
+            error: (status == WebhookStatus::SignatureInvalid).then(signature_problem),
+            gaps: gaps(connection),
+        })
+    }
+
+    /// Where Stripe is to deliver.
+    pub(crate) fn webhook_url(&self, id: &EndpointId) -> String {
+        format!("{}/webhooks/stripe/{id}", self.config().public_url.trim_end_matches('/'))
+    }
+}
+
+fn gaps(connection: &Connection) -> &'static str {
+    let events = connection.permissions.iter().find(|p| p.permission == Endpoint::Events.permission());
+    match events.map(|permission| permission.access) {
+        Some(Access::Missing) => {
+            "This key may not read events, so webhooks that never came can only be found by a re-sync. Grant read access \
+             to Events in your restricted key."
+        }
+        _ => "Webhooks that never came are found in Stripe's list of events, which is read every ten minutes.",
     }
 }
 

@@ -37,7 +37,7 @@ pub enum OtherData {
 }
 
 /// Somebody sits and waits for the answer: a few tries, and then they are told.
-const SOMEBODY_WAITS: Patience =
+pub(crate) const SOMEBODY_WAITS: Patience =
     Patience { tries: 3, refusals: 10, first_wait: Duration::from_millis(500), longest_wait: Duration::from_secs(2) };
 
 /// How long a signing secret stays good after another took its place.
@@ -45,10 +45,10 @@ const OLD_SECRET_GOOD: SignedDuration = SignedDuration::from_hours(24);
 
 /// A signing secret in the vault.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct SigningSecret {
-    secret: String,
+pub(crate) struct SigningSecret {
+    pub(crate) secret: String,
     /// Until when it is good; `None` for the newest.
-    good_until: Option<Timestamp>,
+    pub(crate) good_until: Option<Timestamp>,
 }
 
 impl SigningSecret {
@@ -125,6 +125,7 @@ impl App {
             connection.error = None;
         };
         self.store().change_connection(ws, change).await?;
+        self.keep_endpoint(ws, shape.mode).await?;
         let start_with = |settings: &mut Settings| settings.currency = settings.currency.or(currency);
         self.store().change_settings(ws, start_with).await?;
         tracing::info!(workspace = %ws, key = key.label, account = key.account_id, "Stripe was connected");
@@ -140,13 +141,16 @@ impl App {
         if self.store().connection(ws).await?.active_key().is_none() {
             return Err(Refusal::new(Kind::Conflict, "not_connected", "Connect Stripe first."));
         }
-        let Some(secret) = secret else { return Ok(self.vault().forget(ws, Secret::SigningSecrets).await?) };
+        let Some(secret) = secret else {
+            self.vault().forget(ws, Secret::SigningSecrets).await?;
+            return self.endpoint_changed(ws).await;
+        };
         check_signing_secret(secret.expose_secret())
             .map_err(|error| Refusal::invalid("webhook_secret_format", "webhook_secret", error.to_string()))?;
         self.put_signing_secret(ws, secret).await
     }
 
-    async fn put_signing_secret(&self, ws: &WorkspaceId, secret: &SecretString) -> Result<(), Refusal> {
+    pub(crate) async fn put_signing_secret(&self, ws: &WorkspaceId, secret: &SecretString) -> Result<(), Refusal> {
         let kept = self.vault().get(ws, Secret::SigningSecrets).await?;
         let kept: Vec<SigningSecret> = kept
             .map_or(Ok(Vec::new()), |text| serde_json::from_str(text.expose_secret()))
@@ -154,7 +158,9 @@ impl App {
         let now = self.now();
         let entries = SigningSecret::added(kept, secret.expose_secret(), now);
         let text = serde_json::to_string(&entries).map_err(Refusal::internal)?;
-        Ok(self.vault().put(ws, Secret::SigningSecrets, SecretString::from(text)).await?)
+        self.vault().put(ws, Secret::SigningSecrets, SecretString::from(text)).await?;
+        self.store().change_webhook(ws, |webhook| webhook.refused = 0).await?;
+        self.endpoint_changed(ws).await
     }
 
     /// Probes the permissions of the connected key again.
@@ -194,6 +200,7 @@ impl App {
     /// # Errors
     /// [`Refusal`] of the vault or the store.
     pub async fn disconnect(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
+        let managed = self.managed_endpoint(ws).await?;
         self.vault().forget(ws, Secret::ApiKey).await?;
         self.vault().forget(ws, Secret::SigningSecrets).await?;
         if let Some(run) = self.store().lease(ws).await?.run {
@@ -208,6 +215,10 @@ impl App {
             connection.error = None;
         };
         self.store().change_connection(ws, change).await?;
+        self.endpoint_changed(ws).await?;
+        if let Some(managed) = managed {
+            self.switch_off(ws, managed).await?;
+        }
         tracing::info!(workspace = %ws, "Stripe was disconnected");
         Ok(())
     }
@@ -264,7 +275,7 @@ fn refused(error: StripeError) -> Refusal {
     }
 }
 
-fn unreachable(error: StripeError) -> Refusal {
+pub(crate) fn unreachable(error: StripeError) -> Refusal {
     let detail = "Stripe cannot be reached right now, or does not answer. Nothing was stored; try again in a moment.";
     Refusal { source: Some(Box::new(error)), ..Refusal::new(Kind::Upstream, "stripe_unavailable", detail) }
 }

@@ -66,6 +66,7 @@ impl App {
             match subject {
                 Subject::Customer(customer) => Ok::<_, Refusal>(vec![customer]),
                 Subject::Account(account) => Ok(self.store().account_rows(ws, &account).await?.customers),
+                Subject::Everything => Ok(Vec::new()),
             }
         };
         let subjects = self.every_subject(ws).await?;

@@ -6,6 +6,7 @@ use crate::refusal::Refusal;
 use crate::vault::Secret;
 use billfold_core::connection::Connection;
 use billfold_core::id::WorkspaceId;
+use billfold_core::webhook::{Known, Webhook};
 use billfold_store::Erase;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ impl App {
         let erased = self.store().erase(ws, Erase::Synced).await?;
         let forget = |connection: &mut Connection| *connection = Connection::default();
         self.store().change_connection(ws, forget).await?;
+        self.store().change_known(ws, |known| *known = Known::default()).await?;
+        let nothing_came = |webhook: &mut Webhook| (webhook.last_event_at, webhook.refused) = (None, 0);
+        self.store().change_webhook(ws, nothing_came).await?;
         self.mark_everything(ws).await?;
         tracing::info!(workspace = %ws, erased, "what was synced was erased");
         Ok(())
@@ -39,6 +43,10 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal
     }
     app.vault().forget(ws, Secret::ApiKey).await?;
     app.vault().forget(ws, Secret::SigningSecrets).await?;
+    if let Some(endpoint) = app.store().webhook(ws).await?.endpoint {
+        app.store().delete_endpoint(&endpoint).await?;
+        app.endpoints().forget(&endpoint);
+    }
     let erased = app.store().erase(ws, Erase::Everything).await?;
     tracing::info!(workspace = %ws, erased, "a workspace was erased");
     Ok(Handled::Done)

@@ -19,6 +19,8 @@ mod refusal;
 mod settings;
 mod sync;
 mod vault;
+mod verify;
+mod webhook;
 
 pub use app::{App, AppError, Config, LimitsConfig, Parts};
 pub use card::{Card, CardStatus, WebhookCard};
@@ -28,3 +30,5 @@ pub use queue::{Handled, Message, Queue, QueueError};
 pub use refusal::{Kind, Refusal};
 pub use settings::{AccountsMode, Settings, SettingsPatch, SettingsView};
 pub use vault::{Secret, Vault, VaultError};
+pub use verify::{Difference, Repair, Report};
+pub use webhook::{Delivered, Received, Unreceived};

@@ -1,5 +1,6 @@
 //! What use cases send to one another. A message is a hint: losing it loses nothing that is not found again (law 3).
 
+use crate::webhook::Delivered;
 use billfold_core::id::{RunId, WorkspaceId};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,18 @@ pub enum Message {
     },
     /// Compute again what is marked.
     Recompute {
+        /// The tenant.
+        workspace: WorkspaceId,
+    },
+    /// Fold an event that Stripe has delivered.
+    Event {
+        /// The tenant.
+        workspace: WorkspaceId,
+        /// The event.
+        event: Box<Delivered>,
+    },
+    /// Look for events that were never delivered.
+    Events {
         /// The tenant.
         workspace: WorkspaceId,
     },

@@ -8,6 +8,7 @@
 
 pub mod billing;
 pub mod connection;
+pub mod event;
 pub mod facts;
 pub mod fold;
 pub mod id;
@@ -16,5 +17,7 @@ pub mod matching;
 pub mod money;
 pub mod mrr;
 pub mod run;
+pub mod signature;
 pub mod stripe;
+pub mod webhook;
 pub mod window;

@@ -114,6 +114,9 @@ pub struct Window {
     /// How many could not be read.
     #[serde(default)]
     pub unreadable_count: u64,
+    /// When Stripe answered the last page, by its own clock.
+    #[serde(default)]
+    pub answered_at: Option<Timestamp>,
 }
 
 impl Window {
@@ -133,6 +136,7 @@ impl Window {
             requests: 0,
             unreadable: Vec::new(),
             unreadable_count: 0,
+            answered_at: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! It never looks into a message, and never gives one up silently: what keeps failing is parked, where it can be seen.
 
+use batch::Batch;
 use billfold_app::{Clock, Message, Queue, QueueError};
 use billfold_core::id::WorkspaceId;
 use billfold_store::{LocalRow, LocalRows, Store, StoreError};
@@ -33,16 +34,19 @@ pub enum Lane {
     Sync,
     /// Everything else.
     Recompute,
+    /// Events from Stripe, which may come in thousands.
+    Event,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 2] = [Self::Sync, Self::Recompute];
+    pub const ALL: [Self; 3] = [Self::Sync, Self::Recompute, Self::Event];
 
     fn of(message: &Message) -> Self {
         match message {
             Message::Sync { .. } => Self::Sync,
-            Message::Recompute { .. } | Message::Erase { .. } => Self::Recompute,
+            Message::Recompute { .. } | Message::Erase { .. } | Message::Events { .. } => Self::Recompute,
+            Message::Event { .. } => Self::Event,
         }
     }
 
@@ -50,6 +54,7 @@ impl Lane {
         match self {
             Self::Sync => "queue-sync",
             Self::Recompute => "queue-recompute",
+            Self::Event => "queue-event",
         }
     }
 }
@@ -94,7 +99,8 @@ struct LaneState {
 
 /// The queue.
 pub struct LocalQueue {
-    lanes: [LaneState; 2],
+    lanes: [LaneState; 3],
+    batch: Batch,
     parked: LocalRows,
     clock: Arc<dyn Clock>,
     /// Orders messages of the same millisecond.
@@ -118,6 +124,7 @@ impl LocalQueue {
         let lanes = Lane::ALL.map(lane);
         let queue = Self {
             lanes,
+            batch: Batch::default(),
             parked: store.local_rows("queue-parked"),
             clock,
             count: AtomicU64::new(0),
@@ -179,7 +186,7 @@ impl LocalQueue {
     /// # Errors
     /// [`StoreError`] of the store; the message comes back.
     pub async fn done(&self, taken: Taken) -> Result<(), StoreError> {
-        self.parked.delete(&text(&taken.message)).await?;
+        self.parked.delete(&parked_key(&taken.message)).await?;
         self.lane(taken.lane).rows.delete(&taken.row.key).await
     }
 
@@ -225,10 +232,11 @@ impl LocalQueue {
     }
 
     fn lane(&self, lane: Lane) -> &LaneState {
-        let [sync, recompute] = &self.lanes;
+        let [sync, recompute, event] = &self.lanes;
         match lane {
             Lane::Sync => sync,
             Lane::Recompute => recompute,
+            Lane::Event => event,
         }
     }
 
@@ -257,7 +265,7 @@ impl LocalQueue {
         let message = &taken.message;
         tracing::error!(?message, failures, "a message broke its worker too often; it is parked");
         let parked = Parked { message: message.clone(), failures, parked_at: self.clock.now() };
-        let row = LocalRow { key: text(message), body: serde_json::json!(parked).to_string() };
+        let row = LocalRow { key: parked_key(message), body: serde_json::json!(parked).to_string() };
         self.parked.put(&[row]).await?;
         self.lane(taken.lane).rows.delete(&taken.row.key).await
     }
@@ -286,6 +294,13 @@ impl LocalQueue {
 
     async fn add(&self, message: Message, delay: Duration) -> Result<(), StoreError> {
         let state = self.lane(Lane::of(&message));
+        if state.lane == Lane::Event {
+            let body = Body { message, failures: 0, in_flight: false };
+            let row = LocalRow { key: self.key_due_in(delay), body: serde_json::json!(body).to_string() };
+            self.batch.put(&state.rows, row).await?;
+            state.wake.notify_waiters();
+            return Ok(());
+        }
         let turn = state.turn.lock().await;
         let key = self.key_due_in(delay);
         // Whoever takes the waiting one sees everything that was stored before this call, so a second adds nothing.
@@ -336,15 +351,24 @@ fn due_ms(key: &str) -> u64 {
     key.split('#').next().and_then(|due| due.parse().ok()).unwrap_or(0)
 }
 
-fn text(message: &Message) -> String {
-    serde_json::json!(message).to_string()
+/// A message that was given up has one row however often it comes. The object of an event has no room in a key.
+fn parked_key(message: &Message) -> String {
+    match message {
+        Message::Event { workspace, event } => format!("event {workspace} {}", event.id),
+        other => serde_json::json!(other).to_string(),
+    }
 }
 
 fn workspace(message: &Message) -> &WorkspaceId {
     match message {
-        Message::Sync { workspace, .. } | Message::Recompute { workspace } | Message::Erase { workspace } => workspace,
+        Message::Sync { workspace, .. }
+        | Message::Recompute { workspace }
+        | Message::Erase { workspace }
+        | Message::Event { workspace, .. }
+        | Message::Events { workspace } => workspace,
     }
 }
 
+mod batch;
 #[cfg(test)]
 mod tests;

@@ -55,7 +55,7 @@ impl Store {
         rows.iter().map(id).collect()
     }
 
-    async fn read<T: DeserializeOwned + Default>(&self, key: &Key) -> Result<(T, Option<u64>), StoreError> {
+    pub(crate) async fn read<T: DeserializeOwned + Default>(&self, key: &Key) -> Result<(T, Option<u64>), StoreError> {
         match self.get(key).await? {
             Some(row) => Ok((row.body()?, Some(row.rev()))),
             None => Ok((T::default(), None)),
@@ -63,7 +63,11 @@ impl Store {
     }
 
     /// Reads a row, changes it, and writes it if nobody else did meanwhile; else again.
-    async fn change<T, R>(&self, key: &Key, mut change: impl FnMut(&mut T) -> R) -> Result<(T, R), StoreError>
+    pub(crate) async fn change<T, R>(
+        &self,
+        key: &Key,
+        mut change: impl FnMut(&mut T) -> R,
+    ) -> Result<(T, R), StoreError>
     where
         T: DeserializeOwned + Serialize + Default + Clone + PartialEq,
     {

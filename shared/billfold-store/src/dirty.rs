@@ -15,6 +15,8 @@ pub enum Subject {
     Customer(CustomerId),
     /// An account.
     Account(AccountId),
+    /// Everybody: the catalogue, which many depend on, has changed.
+    Everything,
 }
 
 /// A mark as it was read.
@@ -29,6 +31,7 @@ fn subject_key(ws: &WorkspaceId, subject: &Subject) -> Key {
     match subject {
         Subject::Customer(customer) => key::dirty_customer(ws, customer),
         Subject::Account(account) => key::dirty_account(ws, account),
+        Subject::Everything => key::dirty_everything(ws),
     }
 }
 
@@ -45,6 +48,23 @@ impl Store {
     pub fn unmark(ws: &WorkspaceId, mark: &Mark) -> Write {
         let stamp = AttributeValue::N(mark.stamp.to_string());
         Write::delete(subject_key(ws, &mark.subject), When::Is(attribute::STAMP, stamp))
+    }
+
+    /// The mark of somebody, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn mark_of(&self, ws: &WorkspaceId, subject: &Subject) -> Result<Option<Mark>, StoreError> {
+        self.get(&subject_key(ws, subject)).await?.as_ref().map(mark).transpose()
+    }
+
+    /// Whether anybody is marked.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn is_marked(&self, ws: &WorkspaceId) -> Result<bool, StoreError> {
+        let shards = (0..key::SHARDS).map(|shard| self.marks(ws, shard, 1));
+        Ok(futures::future::try_join_all(shards).await?.iter().any(|marks| !marks.is_empty()))
     }
 
     /// Some marks of a shard.
@@ -75,6 +95,7 @@ fn mark(row: &Row) -> Result<Mark, StoreError> {
     let subject = match kind {
         "C" => Subject::Customer(CustomerId::new(id).map_err(|_| corrupt())?),
         "A" => Subject::Account(AccountId::new(id).map_err(|_| corrupt())?),
+        "E" => Subject::Everything,
         _ => return Err(corrupt()),
     };
     Ok(Mark { subject, stamp })

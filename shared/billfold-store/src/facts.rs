@@ -29,6 +29,10 @@ pub struct FactRow {
     json: String,
 }
 
+/// Where a fact lives, whether or not it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactPlace(Key);
+
 /// A stored version: what an incoming one is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredFact {
@@ -52,6 +56,8 @@ pub struct CustomerRows {
     pub invoices: Vec<Invoice>,
     /// The account that it was matched to.
     pub matched: Option<crate::accounts::Matched>,
+    /// The revision of the customer's own row.
+    rev: Option<u64>,
 }
 
 impl FactRow {
@@ -100,6 +106,31 @@ impl FactRow {
             }
             _ => Ok((self.json.clone(), Vec::new())),
         }
+    }
+}
+
+impl FactPlace {
+    /// Where a fact lives.
+    #[must_use]
+    pub fn of(ws: &WorkspaceId, fact: &Fact) -> Self {
+        Self(place(ws, fact))
+    }
+
+    /// Where an object lives of which only the id is known; `None` for those that live with their customer.
+    #[must_use]
+    pub fn by_id(ws: &WorkspaceId, kind: Kind, id: &str) -> Option<Self> {
+        match kind {
+            Kind::Product | Kind::Price | Kind::Coupon => Some(Self(key::catalogue(ws, kind, id))),
+            Kind::Customer => CustomerId::new(id).ok().map(|id| Self(key::customer(ws, &id))),
+            Kind::Subscription | Kind::Invoice => None,
+        }
+    }
+
+    /// The write of a tombstone over `stored`, which must still be the stored version.
+    #[must_use]
+    pub fn tombstone(&self, as_of: Timestamp, over: Option<&StoredFact>) -> Write {
+        let row = versioned(&self.0, as_of, &Digest::tombstone(), over).flag(attribute::GONE);
+        Write::put(row, unchanged(over))
     }
 }
 
@@ -156,6 +187,14 @@ impl Store {
         Ok(rows.iter().map(version).collect())
     }
 
+    /// The stored version of one fact.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn stored_version(&self, place: &FactPlace) -> Result<Option<StoredFact>, StoreError> {
+        self.get(&place.0).await?.as_ref().map(stored).transpose()
+    }
+
     /// Replaces the stored fact by a tombstone, if it is still the stored version, and marks whom it counts for, in one
     /// transaction.
     ///
@@ -175,6 +214,12 @@ impl Store {
             Transacted::Done => Ok(()),
             Transacted::Failed(_) => Err(StoreError::Conflict),
         }
+    }
+
+    /// The write that fails if a customer has changed since its rows were read: whose it is was decided by them.
+    #[must_use]
+    pub fn still_as_read(ws: &WorkspaceId, customer: &CustomerId, read: &CustomerRows) -> Write {
+        Write::check(key::customer(ws, customer), read.rev.map_or(When::Absent, When::Rev))
     }
 
     /// Buries a customer of whom nothing but the id is known.
@@ -199,6 +244,9 @@ impl Store {
         let mut rows = CustomerRows::default();
         for row in self.query(&Range::all(key::customer_partition(ws, customer))).await? {
             let sort = row.sort_key();
+            if sort == key::sort::CUSTOMER {
+                rows.rev = Some(row.rev());
+            }
             match sort {
                 key::sort::CUSTOMER if row.has(attribute::GONE) => rows.gone = true,
                 key::sort::CUSTOMER => rows.customer = Some(row.body()?),

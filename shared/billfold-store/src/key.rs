@@ -3,7 +3,7 @@
 //! | partition | sort | row |
 //! |---|---|---|
 //! | `W` | workspace | that the workspace exists |
-//! | `W#ws` | `CONN` `SETTINGS` `LEASE` | connection, settings, the running sync |
+//! | `W#ws` | `CONN` `SETTINGS` `LEASE` `HOOK` `KNOWN` | connection, settings, the running sync, webhook, how far facts are known |
 //! | `W#ws#R` | run | a run |
 //! | `W#ws#R#run` | `WIN#list#n` `SEEN#list#n#page` | a window with its checkpoint, the ids that a page listed |
 //! | `W#ws#P#shard` | `product#id` `price#id` `coupon#id` | the catalogue |
@@ -11,7 +11,8 @@
 //! | `W#ws#I#invoice` | `n` | a part of an invoice's long list of lines |
 //! | `W#ws#A#acc` | `ACCOUNT` `LIST` `BILLING` `CUS#cus` | an account: who it is, its line in the table, its billing, its customers |
 //! | `W#ws#O#domain` | `ACCOUNT` | which given account owns a domain |
-//! | `W#ws#D#shard` | `C#cus` `A#acc` | what must be computed again |
+//! | `W#ws#D#shard` | `C#cus` `A#acc` `E#` | what must be computed again; `E#` is everything |
+//! | `E#endpoint` | `ENDPOINT` | whose webhook endpoint it is: the only key without a workspace, because it leads to one |
 //! | `X#name` | any | rows of the embedded queue and vault |
 //!
 //! Partitions of the indexes: `W#ws#L#status` accounts by payment status, `W#ws#U` customers that no account takes,
@@ -20,7 +21,7 @@
 use crate::item::{Item, attribute};
 use aws_sdk_dynamodb::types::AttributeValue;
 use billfold_core::facts::Kind;
-use billfold_core::id::{AccountId, CustomerId, RunId, WorkspaceId};
+use billfold_core::id::{AccountId, CustomerId, EndpointId, RunId, WorkspaceId};
 use billfold_core::window::Listing;
 use jiff::Timestamp;
 use std::fmt;
@@ -97,6 +98,18 @@ pub(crate) fn lease(ws: &WorkspaceId) -> Key {
     Key::new(format!("W#{ws}"), "LEASE")
 }
 
+pub(crate) fn webhook(ws: &WorkspaceId) -> Key {
+    Key::new(format!("W#{ws}"), "HOOK")
+}
+
+pub(crate) fn known(ws: &WorkspaceId) -> Key {
+    Key::new(format!("W#{ws}"), "KNOWN")
+}
+
+pub(crate) fn endpoint(id: &EndpointId) -> Key {
+    Key::new(format!("E#{id}"), "ENDPOINT")
+}
+
 pub(crate) fn runs(ws: &WorkspaceId) -> String {
     format!("W#{ws}#R")
 }
@@ -156,6 +169,10 @@ pub(crate) fn dirty_customer(ws: &WorkspaceId, customer: &CustomerId) -> Key {
 
 pub(crate) fn dirty_account(ws: &WorkspaceId, account: &AccountId) -> Key {
     Key::new(dirty_partition(ws, shard(account.as_str())), format!("A#{account}"))
+}
+
+pub(crate) fn dirty_everything(ws: &WorkspaceId) -> Key {
+    Key::new(dirty_partition(ws, 0), "E#")
 }
 
 pub(crate) fn account_list(ws: &WorkspaceId, status: &str) -> String {

@@ -19,6 +19,7 @@ mod local;
 mod runs;
 #[cfg(feature = "embedded")]
 mod table;
+mod webhook;
 
 pub use accounts::{
     AccountRow, AccountRows, AccountSource, Direction, ListQuery, ListRow, Matched, PAYMENT_STATUSES, Place, SortBy,
@@ -29,7 +30,7 @@ pub use connection::{Lease, LeaseHeld, Started};
 pub use dirty::{Mark, Subject};
 pub use erase::Erase;
 pub use error::StoreError;
-pub use facts::{CustomerRows, FactRow, StoredFact};
+pub use facts::{CustomerRows, FactPlace, FactRow, StoredFact};
 pub use key::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME, SHARDS};
 pub use local::{LocalRow, LocalRows};
 pub use runs::{Fence, Saved};

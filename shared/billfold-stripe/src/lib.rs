@@ -1,7 +1,8 @@
-//! Stripe over HTTPS, for reading: the version pin, paging, the rate budget, retries and
+//! Stripe over HTTPS: the version pin, paging, the rate budget, retries and
 //! permission probes. The only crate that speaks to Stripe.
 //!
-//! What is absent on purpose: this crate cannot express a write, it interprets no billing
+//! What is absent on purpose: this crate can write nothing but Billfold's own webhook endpoint
+//! ([`WebhookEndpoints`], and a test searches every other file), it interprets no billing
 //! object (rows leave it as raw JSON), and no key, body or URL query ever reaches a log line
 //! or an error text.
 //!
@@ -27,6 +28,7 @@ mod redact;
 mod request;
 mod send;
 mod transport;
+mod webhook_endpoints;
 
 pub use account::AccountIdentity;
 pub use backoff::Patience;
@@ -39,6 +41,7 @@ pub use page::{Page, Row, RowKey};
 pub use probe::Access;
 pub use request::{Created, ListRequest, Nested};
 pub use transport::{Transport, TransportError};
+pub use webhook_endpoints::{WebhookEndpoint, WebhookEndpoints};
 
 /// The API version every request is pinned to, and the one webhook endpoints are created with.
 pub const API_VERSION: &str = "2026-09-30.endive";

@@ -205,7 +205,7 @@ impl Effort {
 }
 
 impl Trouble {
-    fn of(error: reqwest::Error) -> Self {
+    pub(crate) fn of(error: reqwest::Error) -> Self {
         if error.is_timeout() {
             Self::TimedOut
         } else if error.is_body() || error.is_decode() {

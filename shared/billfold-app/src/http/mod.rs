@@ -6,6 +6,7 @@ mod page;
 mod problem;
 mod runs;
 mod settings;
+mod webhook;
 mod who;
 
 pub use problem::{FieldError, Problem};
@@ -43,6 +44,8 @@ pub fn router(app: App, tokens: Arc<Tokens>) -> Router {
         .route("/stripe", get(connection::card).post(connection::connect).delete(connection::disconnect))
         .route("/stripe/check", post(connection::check))
         .route("/stripe/webhook-secret", axum::routing::put(connection::webhook_secret))
+        .route("/stripe/webhook-endpoint", post(webhook::create_endpoint))
+        .route("/verify", post(webhook::verify))
         .route("/data", axum::routing::delete(connection::erase))
         .route("/settings", get(settings::show).patch(settings::change))
         .route("/syncs", get(runs::list).post(runs::start))
@@ -55,6 +58,7 @@ pub fn router(app: App, tokens: Arc<Tokens>) -> Router {
     Router::new()
         .nest("/v1", v1)
         .route("/healthz", get(healthz))
+        .route("/webhooks/stripe/{endpoint_id}", post(webhook::receive))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.") })
         .method_not_allowed_fallback(|| async {
             Problem::new(

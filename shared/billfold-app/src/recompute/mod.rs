@@ -34,11 +34,50 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal
     if app.store().lease(ws).await?.run.is_some() {
         return Ok(Handled::Again(Duration::from_secs(5)));
     }
-    let mut batch = Batch::new(app.clone(), ws.clone()).await?;
-    for shard in 0..SHARDS {
-        while batch.drain_some(shard).await?.is_some() {}
+    // A mark of everything becomes a mark of each, in shards that may have been drained already.
+    while app.store().is_marked(ws).await? {
+        expand_everything(app, ws).await?;
+        let mut batch = Batch::new(app.clone(), ws.clone()).await?;
+        for shard in 0..SHARDS {
+            while batch.drain_idle(shard).await? == Drained::Some {}
+        }
+        if app.store().lease(ws).await?.run.is_some() {
+            return Ok(Handled::Again(Duration::from_secs(5)));
+        }
     }
     Ok(Handled::Done)
+}
+
+/// Turns the mark of everything into a mark of each account and each unmatched customer.
+pub(crate) async fn expand_everything(app: &App, ws: &WorkspaceId) -> Result<(), Refusal> {
+    let Some(mark) = app.store().mark_of(ws, &Subject::Everything).await? else { return Ok(()) };
+    app.mark_everything(ws).await?;
+    match app.store().write_all(vec![Store::unmark(ws, &mark)]).await {
+        Ok(()) | Err(StoreError::Conflict) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Computes the account of a customer that is marked. Does nothing if the mark is gone: then somebody else has.
+pub(crate) async fn work_on(app: &App, ws: &WorkspaceId, customer: &CustomerId) -> Result<(), Refusal> {
+    let Some(mark) = app.store().mark_of(ws, &Subject::Customer(customer.clone())).await? else { return Ok(()) };
+    // Asked after the mark was read: a sync marks a customer once, and counts on the mark until its end.
+    let syncing = app.store().lease(ws).await?.run.is_some();
+    let mut batch = Batch::new(app.clone(), ws.clone()).await?;
+    batch.compute(std::slice::from_ref(&mark.subject)).await?;
+    if !syncing {
+        batch.take_away(vec![mark]).await?;
+    }
+    Ok(())
+}
+
+/// What came of looking into a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Drained {
+    /// Some accounts were computed.
+    Some,
+    /// There is nothing left, or a sync has begun that does it at its end.
+    Nothing,
 }
 
 /// What batches of one workspace have in common.
@@ -62,14 +101,31 @@ impl Batch {
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
     pub(crate) async fn drain_some(&mut self, shard: u8) -> Result<Option<BTreeSet<AccountId>>, Refusal> {
-        let marks = self.app.store().marks(&self.ws, shard, MARKS).await?;
-        if marks.is_empty() {
-            return Ok(None);
+        let marks = self.marks(shard).await?;
+        if marks.is_empty() { Ok(None) } else { Ok(Some(self.work_off(marks).await?)) }
+    }
+
+    /// The same outside of a sync: marks that a sync may have made since stay, because it counts on them.
+    async fn drain_idle(&mut self, shard: u8) -> Result<Drained, Refusal> {
+        let marks = self.marks(shard).await?;
+        if marks.is_empty() || self.app.store().lease(&self.ws).await?.run.is_some() {
+            return Ok(Drained::Nothing);
         }
+        self.work_off(marks).await?;
+        Ok(Drained::Some)
+    }
+
+    async fn marks(&self, shard: u8) -> Result<Vec<Mark>, Refusal> {
+        let mut marks = self.app.store().marks(&self.ws, shard, MARKS).await?;
+        marks.retain(|mark| mark.subject != Subject::Everything);
+        Ok(marks)
+    }
+
+    async fn work_off(&mut self, marks: Vec<Mark>) -> Result<BTreeSet<AccountId>, Refusal> {
         let subjects: Vec<Subject> = marks.iter().map(|mark| mark.subject.clone()).collect();
         let computed = self.compute(&subjects).await?;
         self.take_away(marks).await?;
-        Ok(Some(computed))
+        Ok(computed)
     }
 
     /// Matches and computes, again and again while others write the same rows.
@@ -105,7 +161,9 @@ impl Batch {
                 leavers.insert((left, id.clone()));
             }
             if rows.matched.as_ref() != Some(&matched) {
-                writes.push(Store::match_writes(&self.ws, &matched, before.as_ref())?);
+                let mut group = Store::match_writes(&self.ws, &matched, before.as_ref())?;
+                group.push(Store::still_as_read(&self.ws, id, rows));
+                writes.push(group);
             }
         }
         self.write_groups(writes).await?;
@@ -147,6 +205,13 @@ impl Batch {
             customers.extend(newcomers.get(id).into_iter().flatten().cloned());
             customers.retain(|customer| !leavers.contains(&(id.clone(), customer.clone())));
             members.insert(id.clone(), customers);
+        }
+        // Facts must be newer than the account rows that are written over: else somebody who computed with newer facts
+        // in between would be overwritten, and the condition on the revision would not notice.
+        for (id, _) in stored.iter().filter(|(_, rows)| rows.billing.is_some()) {
+            for customer in members.get(id).into_iter().flatten() {
+                self.customers.remove(customer);
+            }
         }
         let all: Vec<CustomerId> = members.values().flatten().cloned().collect();
         self.read_customers(&all).await?;
@@ -202,13 +267,13 @@ fn is_conflict(refusal: &Refusal) -> bool {
 fn customer(subject: &Subject) -> Option<&CustomerId> {
     match subject {
         Subject::Customer(customer) => Some(customer),
-        Subject::Account(_) => None,
+        Subject::Account(_) | Subject::Everything => None,
     }
 }
 
 fn account_of(subject: &Subject) -> Option<&AccountId> {
     match subject {
         Subject::Account(account) => Some(account),
-        Subject::Customer(_) => None,
+        Subject::Customer(_) | Subject::Everything => None,
     }
 }

@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 use billfold_core::facts::{Fact, Kind};
 use billfold_core::run::{Run, Stage};
 use billfold_core::stripe::Reading;
-use billfold_store::{FactRow, StoreError};
+use billfold_store::{FactPlace, FactRow, StoreError};
 use billfold_stripe::Retrieved;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::HashSet;
@@ -59,6 +59,9 @@ async fn unseen_facts(worker: &Worker, run: &Run, read: &Read) -> Result<Vec<Fac
 async fn check(worker: &Worker, fact: Fact) -> Result<bool, Stopped> {
     let store = worker.app.store();
     let ws = &worker.fence.ws;
+    // Read before Stripe is asked: what is written meanwhile is newer than the answer.
+    let place = FactPlace::of(ws, &fact);
+    let stored = store.stored_version(&place).await?;
     let (as_of, found) = match worker.stripe.retrieve(endpoint_of(fact.kind()), fact.id()).await? {
         Retrieved::Found { row, date, .. } => (date, Some(row)),
         Retrieved::Deleted { date } | Retrieved::Missing { date } => (date, None),
@@ -68,7 +71,6 @@ async fn check(worker: &Worker, fact: Fact) -> Result<bool, Stopped> {
     }
     let mark = worker.mark_of(&fact, worker.app.stamp()?);
     let row = FactRow::new(ws, fact, as_of)?;
-    let stored = store.stored_versions(std::slice::from_ref(&row)).await?.into_iter().next().flatten();
     let written = match found {
         None => store.bury(ws, &row.fact, as_of, stored.as_ref(), mark).await,
         Some(body) => {

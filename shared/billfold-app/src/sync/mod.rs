@@ -3,10 +3,10 @@
 
 mod listing;
 mod missing;
-mod page;
+pub(crate) mod page;
 mod worker;
 
-pub(crate) use worker::problem;
+pub(crate) use worker::{Stopped, problem};
 
 use crate::app::App;
 use crate::clock::{random_u64, run_id};
@@ -59,6 +59,7 @@ impl App {
         let run = self.sync_run(ws, id).await?;
         let ended = || Refusal::new(Kind::Conflict, "sync_not_running", "The run has already ended.");
         let cancelled = run.cancel(self.now()).map_err(|_| ended())?;
+        self.note_listed(ws, &self.store().checkpoints(ws, id).await?).await?;
         match self.store().end_run(ws, &cancelled, None).await {
             Ok(()) => Ok(cancelled),
             Err(StoreError::Fenced) => Err(ended()),
@@ -95,7 +96,8 @@ impl App {
         Ok(run)
     }
 
-    /// Finds runs that nobody works on and sends them to a worker again (law 3). Run it now and then.
+    /// Finds what was lost and sends it to a worker again (law 3): runs that nobody works on, marks that nobody computes,
+    /// events that never came. Run it now and then.
     ///
     /// # Errors
     /// [`Refusal`] of the store or the queue.
@@ -103,8 +105,10 @@ impl App {
         for ws in self.store().workspaces().await? {
             let lease = self.store().lease(&ws).await?;
             let idle = lease.until.is_none_or(|until| until < self.now());
-            if let Some(run) = lease.run.filter(|_| idle) {
-                self.send_sync(&ws, &run).await?;
+            match lease.run {
+                Some(run) if idle => self.send_sync(&ws, &run).await?,
+                Some(_) => {}
+                None => self.sweep_idle(&ws).await?,
             }
         }
         Ok(())
@@ -128,8 +132,14 @@ impl App {
             Message::Sync { workspace, run } => worker::work(self, workspace, run, work_for).await,
             Message::Recompute { workspace } => crate::recompute::work(self, workspace).await,
             Message::Erase { workspace } => crate::erase::work(self, workspace).await,
+            Message::Event { workspace, event } => crate::webhook::fold::work(self, workspace, event).await,
+            Message::Events { workspace } => crate::webhook::gaps::work(self, workspace).await,
         };
         done.unwrap_or_else(|error| {
+            if error.kind == Kind::Upstream {
+                tracing::warn!(?message, error = %chain(&error), "a message waits for Stripe");
+                return Handled::Again(Duration::from_secs(15));
+            }
             let again = Duration::from_secs(10);
             tracing::error!(?message, error = %chain(&error), again_s = again.as_secs(), "a message could not be handled");
             Handled::Again(again)

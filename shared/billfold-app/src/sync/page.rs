@@ -4,7 +4,7 @@ use super::listing::{Shared, endpoint};
 use super::worker::{Stopped, Worker};
 use crate::refusal::Refusal;
 use billfold_core::facts::{Fact, Kind};
-use billfold_core::fold::{Decision, Incoming, Source, decide};
+use billfold_core::fold::{Decision, Incoming, Source};
 use billfold_core::stripe::{self, Nested, Reading};
 use billfold_core::window::{Checkpoint, Cursor, Listing, PAGE_ROWS, Window};
 use billfold_store::{FactRow, Saved, Store, StoredFact, Write};
@@ -49,7 +49,8 @@ pub(super) async fn read(worker: &Worker, shared: &Shared, window: Window) -> Re
     let contents = contents(worker, window.listing, &page.rows, page.date).await?;
     let oldest_catalogue = oldest(&contents.rows)
         .filter(|_| matches!(window.listing, Listing::Products | Listing::ActivePrices | Listing::ArchivedPrices));
-    let window = advance(window, &page.rows, page.has_more, u64::from(page.requests), &contents)?;
+    let mut window = advance(window, &page.rows, page.has_more, u64::from(page.requests), &contents)?;
+    window.answered_at = window.answered_at.max(Some(page.date));
     fold(worker, shared, &window, contents).await?;
     Ok(PageRead { window, oldest_catalogue })
 }
@@ -97,14 +98,14 @@ async fn contents(worker: &Worker, listing: Listing, rows: &[Row], as_of: Timest
 }
 
 /// Reads one object; what is wrong with it is said with its id.
-pub(super) fn reading(kind: Kind, row: &Row) -> Result<Reading, String> {
+pub(crate) fn reading(kind: Kind, row: &Row) -> Result<Reading, String> {
     let name = || row.key().map_or_else(|_| "an object without an id".to_owned(), |key| key.id);
     let text = std::str::from_utf8(row.as_bytes()).map_err(|_| format!("{}: not UTF-8", name()))?;
     stripe::read(kind, text).map_err(|error| format!("{}: {}", name(), super::chain(&error)))
 }
 
 /// Reads the rest of a nested list into its fact; how many requests that took.
-pub(super) async fn follow(client: &Client, fact: &mut Fact, nested: Nested) -> Result<u64, Stopped> {
+pub(crate) async fn follow(client: &Client, fact: &mut Fact, nested: Nested) -> Result<u64, Stopped> {
     let mut requests = 0u64;
     let mut after = Some(nested.after);
     let list = match fact {
@@ -176,11 +177,11 @@ async fn fold(worker: &Worker, shared: &Shared, window: &Window, mut contents: C
         let mut writes = Vec::new();
         let mut marked = Vec::new();
         for (row, stored) in contents.rows.iter_mut().zip(&stored) {
-            let mut decided = decision(row, stored.as_ref(), Source::Told);
+            let mut decided = decision(worker, row, stored.as_ref(), Source::Told);
             if decided == Decision::Fetch {
                 // What was deleted since it was listed is found missing by the next sync.
                 let found = fetch(worker, row).await?;
-                decided = if found { decision(row, stored.as_ref(), Source::Fetched) } else { Decision::Drop };
+                decided = if found { decision(worker, row, stored.as_ref(), Source::Fetched) } else { Decision::Drop };
             }
             if decided == Decision::Store {
                 note_dependants(worker, shared, row, stored.as_ref()).await?;
@@ -202,8 +203,9 @@ async fn fold(worker: &Worker, shared: &Shared, window: &Window, mut contents: C
     Err(Stopped::Trouble(billfold_store::StoreError::Conflict.into()))
 }
 
-fn decision(row: &FactRow, stored: Option<&StoredFact>, source: Source) -> Decision {
-    decide(stored.map(|stored| stored.version), Incoming { as_of: row.as_of, digest: row.digest, source })
+fn decision(worker: &Worker, row: &FactRow, stored: Option<&StoredFact>, source: Source) -> Decision {
+    let incoming = Incoming { as_of: row.as_of, digest: row.digest, source };
+    worker.app.decide(stored.map(|stored| stored.version), incoming)
 }
 
 /// Replaces a row by what Stripe says of the object right now; false if there is no such object any more.
@@ -220,7 +222,7 @@ async fn fetch(worker: &Worker, row: &mut FactRow) -> Result<bool, Stopped> {
 }
 
 /// The endpoint that answers for a kind.
-pub(super) fn endpoint_of(kind: Kind) -> Endpoint {
+pub(crate) fn endpoint_of(kind: Kind) -> Endpoint {
     match kind {
         Kind::Product => Endpoint::Products,
         Kind::Price => Endpoint::Prices,

@@ -8,6 +8,7 @@ use crate::permissions;
 use crate::queue::Handled;
 use crate::recompute;
 use crate::refusal::Refusal;
+use crate::webhook::GapError;
 use billfold_core::facts::Fact;
 use billfold_core::id::{AccountId, RunId, WorkspaceId};
 use billfold_core::run::{Problem, Run, RunStatus, Stage, StageStatus};
@@ -37,7 +38,7 @@ pub(super) struct Worker {
 
 /// Why a worker stops before the run is finished.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Stopped {
+pub(crate) enum Stopped {
     /// Out of time, or Stripe makes it wait: go on later, with what it is waiting for.
     #[error("the worker goes on later")]
     Later(Duration, Option<Problem>),
@@ -131,6 +132,7 @@ enum Ending {
 async fn end(app: &App, fence: &Fence, mut run: Run, ending: Ending) -> Result<Handled, Refusal> {
     let checkpoints = app.store().checkpoints(&fence.ws, &run.id).await?;
     add_up(&mut run, &checkpoints);
+    app.note_listed(&fence.ws, &checkpoints).await?;
     let now = app.now();
     let ended = match ending {
         Ending::Finished => run.finish(now),
@@ -179,8 +181,22 @@ impl Worker {
         if self.is_resync().await? {
             missing::bury_missing(self, &mut run, &read).await?;
         }
+        self.fill_gaps(&run).await?;
         self.compute_accounts(&mut run, &checkpoints).await?;
         Ok(run)
+    }
+
+    /// Events that happened while the lists were read; without the permission for them nothing is missing but speed.
+    async fn fill_gaps(&self, run: &Run) -> Result<(), Stopped> {
+        match self.app.fold_events(&self.fence.ws, &self.stripe, run.started_at).await {
+            Ok(_) => Ok(()),
+            Err(GapError::Stripe(error)) if matches!(error, StripeError::PermissionMissing { .. }) => {
+                tracing::info!(workspace = %self.fence.ws, %error, "events are not read");
+                Ok(())
+            }
+            Err(GapError::Stripe(error)) => Err(error.into()),
+            Err(GapError::Trouble(refusal)) => Err(Stopped::Trouble(refusal)),
+        }
     }
 
     pub(super) async fn is_resync(&self) -> Result<bool, Stopped> {
@@ -235,6 +251,7 @@ impl Worker {
         if run.recompute_all {
             self.app.mark_everything(&self.fence.ws).await?;
         }
+        recompute::expand_everything(&self.app, &self.fence.ws).await?;
         let shards: Vec<BillingShard> = checkpoints.iter().filter_map(shard).cloned().collect();
         // An account whose customers are marked in several shards is computed as often, but counted once.
         let counted = Arc::new(Mutex::default());

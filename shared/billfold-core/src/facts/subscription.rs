@@ -71,7 +71,8 @@ pub struct Subscription {
 pub struct SubscriptionItem {
     /// Stripe's id.
     pub id: ItemId,
-    /// The price as the item carries it: without tiers, which only the catalogue has.
+    /// The price as the item carries it: without tiers, which only the catalogue has, and without what may change of a
+    /// price later (`active`, `nickname`, `metadata`).
     pub price: Price,
     /// Units; `None` for metered items.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -53,7 +53,7 @@ pub struct ItemMrr {
     pub price_id: PriceId,
     /// What is priced.
     pub product_id: Option<ProductId>,
-    /// The product's name, where the catalogue has it.
+    /// The product's name, else the merchant's own name for the price, where the catalogue has either.
     pub product_name: Option<String>,
     /// True when it adds something to the MRR.
     pub counted: bool,

@@ -256,10 +256,11 @@ impl<'a> Work<'a> {
         let known = context.catalogue.price(&item.price.id);
         let product_id = item.price.product.clone().or_else(|| known?.product.clone());
         let product_name = product_id.as_ref().and_then(|id| context.catalogue.product_name(id));
+        let name = product_name.or_else(|| known.and_then(|price| price.nickname.as_deref()));
         let out = ItemMrr {
             item_id: item.id.clone(),
             price_id: item.price.id.clone(),
-            product_name: product_name.map(str::to_owned),
+            product_name: name.map(str::to_owned),
             product_id,
             counted: verdict.counts,
             rule: verdict.rule,

@@ -4,7 +4,9 @@ use super::catalogue::{DiscountWire, PriceWire, applied_list, price_fact};
 use super::read::nested;
 use super::wire::{Expandable, List, Seconds, metadata, optional_time};
 use super::{Reading, Unreadable};
-use crate::facts::{Cancellation, Fact, Metadata, PauseCollection, Subscription, SubscriptionItem, SubscriptionStatus};
+use crate::facts::{
+    Cancellation, Fact, Metadata, PauseCollection, Price, Subscription, SubscriptionItem, SubscriptionStatus,
+};
 use crate::id::{CustomerId, InvoiceId, ItemId, SubscriptionId};
 use crate::money::Currency;
 use jiff::Timestamp;
@@ -121,13 +123,19 @@ pub(super) fn item(wire: ItemWire, period: Option<Period>) -> Result<Subscriptio
     let price = wire.price.or(wire.plan).ok_or(Unreadable::Missing("items.data.price"))?;
     Ok(SubscriptionItem {
         id: ItemId::new(wire.id)?,
-        price: price_fact(price)?,
+        price: as_sold(price_fact(price)?),
         quantity: wire.quantity,
         discounts: applied_list(wire.discounts, None)?,
         period_start: optional_time(wire.current_period_start)?.or(period.and_then(|p| p.start)),
         period_end: optional_time(wire.current_period_end)?.or(period.and_then(|p| p.end)),
         trial_end: wire.current_trial.map(|trial| optional_time(trial.end_date)).transpose()?.flatten(),
     })
+}
+
+/// A price without what may change of it later. Stripe shows such a change in every subscription and says nothing of it
+/// to any; the catalogue, which is told, has it.
+fn as_sold(price: Price) -> Price {
+    Price { active: false, nickname: None, metadata: Metadata::new(), ..price }
 }
 
 /// Stripe sends an object of nulls for a subscription that was never cancelled.

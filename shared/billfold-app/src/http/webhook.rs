@@ -1,0 +1,80 @@
+//! The webhook endpoint. No token: the signature is the proof. Nothing of a body is ever repeated or logged.
+
+use super::who::{Admin, Body};
+use super::{Api, BODY_BYTES_MAX, Problem};
+use crate::card::Card;
+use crate::verify::{Repair, Report};
+use crate::webhook::Unreceived;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use billfold_core::id::EndpointId;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+pub(super) struct EndpointBody {
+    /// Where Stripe is to deliver, if not at the address that Billfold knows of itself.
+    url: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct VerifyBody {
+    /// How many objects; all if it is not said.
+    sample: Option<usize>,
+    #[serde(default)]
+    repair: bool,
+}
+
+pub(super) async fn receive(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Problem> {
+    let id = EndpointId::new(id).map_err(|_| problem(Unreceived::NoEndpoint))?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = format!("The body is longer than {BODY_BYTES_MAX} bytes.");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+        }
+        _ => problem(Unreceived::Unreadable),
+    })?;
+    let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    api.app.receive(&id, header, &body).await.map(|_| StatusCode::OK).map_err(problem)
+}
+
+fn problem(error: Unreceived) -> Problem {
+    match error {
+        Unreceived::NoEndpoint => {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "There is no webhook endpoint at this address.")
+        }
+        Unreceived::Signature => {
+            let detail = "The Stripe-Signature header is missing, too old, or not made with a signing secret that is stored here.";
+            Problem::new(StatusCode::BAD_REQUEST, "signature_invalid", detail)
+        }
+        Unreceived::Unreadable => {
+            Problem::new(StatusCode::BAD_REQUEST, "body_unreadable", "The body is not an event of Stripe's.")
+        }
+        Unreceived::Trouble(refusal) => refusal.into(),
+    }
+}
+
+pub(super) async fn create_endpoint(
+    State(api): State<Api>,
+    who: Admin,
+    Body(body): Body<EndpointBody>,
+) -> Result<(StatusCode, Json<Card>), Problem> {
+    api.app.create_webhook_endpoint(&who.0.workspace, body.url.as_deref()).await?;
+    Ok((StatusCode::CREATED, Json(api.app.card(&who.0.workspace).await?)))
+}
+
+pub(super) async fn verify(
+    State(api): State<Api>,
+    who: Admin,
+    Body(body): Body<VerifyBody>,
+) -> Result<Json<Report>, Problem> {
+    let repair = if body.repair { Repair::Yes } else { Repair::No };
+    Ok(Json(api.app.verify(&who.0.workspace, body.sample, repair).await?))
+}

@@ -1,0 +1,491 @@
+//! Folding an event into the object it is about: decided by `billfold_core::fold`, written with a condition on the row's
+//! revision and with the mark of whom it counts for, then computed at once.
+//!
+//! Every step may run twice. Events of one object are folded one after the other within a process, and share a fetch
+//! that began after they were received.
+
+use super::{Delivered, Ticket};
+use crate::app::App;
+use crate::queue::{Handled, Message};
+use crate::recompute;
+use crate::refusal::Refusal;
+use crate::sync::page::{endpoint_of, follow, reading};
+use crate::sync::{Stopped, problem};
+use billfold_core::event::{About, is_complete};
+use billfold_core::facts::{Fact, Kind};
+use billfold_core::fold::{CLEARLY_APART_S, Decision, Digest, Incoming, Source, decide_touched};
+use billfold_core::id::{CustomerId, WorkspaceId};
+use billfold_core::stripe::{self, Reading};
+use billfold_store::{FactPlace, FactRow, Store, StoreError, StoredFact, Subject};
+use billfold_stripe::{Client, Disposition, Retrieved, StripeError};
+use jiff::Timestamp;
+use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Mutex as Turn;
+
+/// How often an event is folded again because somebody else wrote the row.
+const FOLDS_MAX: u32 = 16;
+/// Objects that can be folded side by side.
+const TURNS: usize = 64;
+/// Fetches that are remembered for each of them.
+const FETCHES_MAX: usize = 256;
+/// Events that are remembered as done.
+const RECENT_MAX: usize = 4096;
+/// A change of the catalogue seldom comes alone.
+const CATALOGUE_SETTLES_IN: Duration = Duration::from_secs(3);
+
+type ObjectKey = (WorkspaceId, Kind, String);
+
+/// What a process remembers while it folds: nothing that a row does not know as well, only what saves work.
+pub(crate) struct Folding {
+    process: u64,
+    tickets: AtomicU64,
+    hasher: RandomState,
+    /// The ticket with which each object was last fetched.
+    turns: Vec<Turn<HashMap<ObjectKey, u64>>>,
+    recent: Mutex<Recent>,
+}
+
+#[derive(Default)]
+struct Recent {
+    known: HashSet<(WorkspaceId, String)>,
+    order: VecDeque<(WorkspaceId, String)>,
+}
+
+/// Whether accounts are computed at once, or by the sync that is at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accounts {
+    AtOnce,
+    BySync,
+}
+
+/// Why an event could not be folded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FoldError {
+    #[error(transparent)]
+    Stripe(#[from] StripeError),
+    #[error(transparent)]
+    Trouble(#[from] Refusal),
+}
+
+impl From<StoreError> for FoldError {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl From<Stopped> for FoldError {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Refused(error) => Self::Stripe(error),
+            Stopped::Trouble(refusal) => Self::Trouble(refusal),
+            other => Self::Trouble(Refusal::internal(other)),
+        }
+    }
+}
+
+impl Default for Folding {
+    fn default() -> Self {
+        let hasher = RandomState::new();
+        Self {
+            process: hasher.hash_one(()),
+            tickets: AtomicU64::new(1),
+            hasher,
+            turns: std::iter::repeat_with(Turn::default).take(TURNS).collect(),
+            recent: Mutex::default(),
+        }
+    }
+}
+
+impl Folding {
+    /// A ticket that no earlier one equals.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket { process: self.process, number: self.tickets.fetch_add(1, Ordering::SeqCst) }
+    }
+
+    fn turn(&self, key: &ObjectKey) -> Option<&Turn<HashMap<ObjectKey, u64>>> {
+        let place = usize::try_from(self.hasher.hash_one(key) % 64).unwrap_or(0);
+        self.turns.get(place)
+    }
+
+    fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_done(&self, ws: &WorkspaceId, event: &str) -> bool {
+        self.recent().known.contains(&(ws.clone(), event.to_owned()))
+    }
+
+    fn done(&self, ws: &WorkspaceId, event: &str) {
+        let mut recent = self.recent();
+        let key = (ws.clone(), event.to_owned());
+        if recent.known.insert(key.clone()) {
+            recent.order.push_back(key);
+        }
+        while recent.order.len() > RECENT_MAX {
+            if let Some(oldest) = recent.order.pop_front() {
+                recent.known.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// Folds a delivered event, if anything is connected.
+pub(crate) async fn work(app: &App, ws: &WorkspaceId, event: &Delivered) -> Result<Handled, Refusal> {
+    if app.store().connection(ws).await?.active_key().is_none() {
+        return Ok(Handled::Done);
+    }
+    match fold(app, ws, None, event, Accounts::AtOnce).await {
+        Ok(()) => Ok(Handled::Done),
+        Err(FoldError::Trouble(refusal)) => Err(refusal),
+        Err(FoldError::Stripe(error)) => refused(app, ws, event, error).await,
+    }
+}
+
+/// What becomes of an event whose object Stripe does not show.
+async fn refused(app: &App, ws: &WorkspaceId, event: &Delivered, error: StripeError) -> Result<Handled, Refusal> {
+    match error.disposition() {
+        Disposition::Retry { after } => return Ok(Handled::Again(after.max(Duration::from_secs(1)))),
+        // The next sync, which a new key or a new permission brings, finds what this event was about.
+        Disposition::StopNeedsUser if !matches!(error, StripeError::PermissionMissing { .. }) => {
+            app.store().change_connection(ws, |connection| connection.error = Some(problem(&error))).await?;
+        }
+        Disposition::StopNeedsUser | Disposition::RestartSlice | Disposition::Park => {}
+    }
+    tracing::warn!(workspace = %ws, event = event.id, %error, "an event could not be folded");
+    Ok(Handled::Done)
+}
+
+/// Folds an event. `stripe` is asked where need be; the connected key if there is none.
+pub(crate) async fn fold(
+    app: &App,
+    ws: &WorkspaceId,
+    stripe: Option<&Client>,
+    event: &Delivered,
+    accounts: Accounts,
+) -> Result<(), FoldError> {
+    let (About::Object(kind, id) | About::Deleted(kind, id) | About::Touched(kind, id)) = &event.about else {
+        return Ok(());
+    };
+    if app.folding().is_done(ws, &event.id) {
+        return Ok(());
+    }
+    let key = (ws.clone(), *kind, id.clone());
+    let Some(turn) = app.folding().turn(&key) else { return Ok(()) };
+    let mut fetches = turn.lock().await;
+    if fetches.len() > FETCHES_MAX {
+        fetches.clear();
+    }
+    let folder = Folder { app, ws, stripe, event, kind: *kind, id };
+    let customer = folder.fold(&mut fetches, key).await?;
+    drop(fetches);
+    if let Some(customer) = customer.filter(|_| accounts == Accounts::AtOnce) {
+        // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account.
+        recompute::work_on(app, ws, &customer).await?;
+    }
+    app.folding().done(ws, &event.id);
+    Ok(())
+}
+
+/// Folds a version that was fetched just now, whatever led to it.
+pub(crate) async fn fold_fetched(app: &App, ws: &WorkspaceId, kind: Kind, id: &str) -> Result<(), FoldError> {
+    let about = About::Touched(kind, id.to_owned());
+    let ticket = app.folding().ticket();
+    let event = Delivered { id: format!("{ticket:?}"), created: app.now(), about, payload: None, ticket };
+    fold(app, ws, None, &event, Accounts::AtOnce).await
+}
+
+struct Folder<'a> {
+    app: &'a App,
+    ws: &'a WorkspaceId,
+    stripe: Option<&'a Client>,
+    event: &'a Delivered,
+    kind: Kind,
+    id: &'a str,
+}
+
+/// A version that has come in, and where it belongs.
+struct Candidate {
+    place: FactPlace,
+    customer: Option<CustomerId>,
+    version: Version,
+    as_of: Timestamp,
+    source: Source,
+}
+
+enum Version {
+    Live(Box<FactRow>),
+    Gone,
+}
+
+/// What an event tells of its object.
+enum Told {
+    /// All of it.
+    Candidate(Candidate),
+    /// Where it belongs, but not all that is kept of it.
+    Place(FactPlace),
+    /// That something happened to it.
+    Touched,
+    /// Nothing that is kept.
+    Nothing,
+}
+
+impl Candidate {
+    fn digest(&self) -> Digest {
+        match &self.version {
+            Version::Live(row) => row.digest,
+            Version::Gone => Digest::tombstone(),
+        }
+    }
+
+    /// Whether `stored` says something else of the same time, so that it might be newer than this.
+    fn is_unclear_beside(&self, stored: Option<&StoredFact>) -> bool {
+        stored.is_some_and(|stored| {
+            let apart_s = self.as_of.as_second().abs_diff(stored.version.as_of.as_second());
+            stored.version.digest != self.digest() && apart_s <= CLEARLY_APART_S.unsigned_abs()
+        })
+    }
+}
+
+impl Folder<'_> {
+    /// Folds the event; whose account may have to be computed.
+    async fn fold(
+        &self,
+        fetches: &mut HashMap<ObjectKey, u64>,
+        key: ObjectKey,
+    ) -> Result<Option<CustomerId>, FoldError> {
+        let mut told = self.told().await?;
+        for _ in 0..FOLDS_MAX {
+            // Read before anything is fetched: a fetch is newer than whatever was stored before it.
+            let (place, mut stored) = match &told {
+                Told::Candidate(Candidate { place, .. }) | Told::Place(place) => {
+                    (Some(place.clone()), self.app.store().stored_version(place).await?)
+                }
+                Told::Touched => (None, None),
+                Told::Nothing => return Ok(None),
+            };
+            let decided = match &told {
+                Told::Candidate(candidate) => self.decide(candidate, stored.as_ref()).await?,
+                _ => self.touched(stored.as_ref()),
+            };
+            let mut candidate = match told {
+                Told::Candidate(candidate) if decided != Decision::Fetch => candidate,
+                _ if decided == Decision::Drop => return Ok(None),
+                _ => {
+                    if self.is_covered(fetches, &key) {
+                        return Ok(None);
+                    }
+                    let ticket = self.app.folding().ticket();
+                    let fetched = self.fetch(place.as_ref()).await?;
+                    fetches.insert(key.clone(), ticket.number);
+                    let Some(fetched) = fetched else { return Ok(None) };
+                    fetched
+                }
+            };
+            if place.is_none() {
+                stored = self.app.store().stored_version(&candidate.place).await?;
+                if candidate.is_unclear_beside(stored.as_ref()) {
+                    told = Told::Place(candidate.place);
+                    fetches.remove(&key);
+                    continue;
+                }
+            }
+            let customer = candidate.customer.take();
+            let decided = match candidate.source {
+                Source::Fetched => self.decide(&candidate, stored.as_ref()).await?,
+                _ => decided,
+            };
+            if self.write(decided, &candidate, customer.as_ref(), stored.as_ref()).await? {
+                return Ok(customer);
+            }
+            // Somebody else was first. What was fetched may be older than what they wrote.
+            fetches.remove(&key);
+            told = match candidate.source {
+                Source::Fetched => Told::Place(candidate.place),
+                _ => Told::Candidate(Candidate { customer, ..candidate }),
+            };
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// A fetch that began after this event was received has seen what it is about.
+    fn is_covered(&self, fetches: &HashMap<ObjectKey, u64>, key: &ObjectKey) -> bool {
+        let same_process = self.event.ticket.process == self.app.folding().process;
+        same_process && fetches.get(key).is_some_and(|fetched| *fetched > self.event.ticket.number)
+    }
+
+    fn touched(&self, stored: Option<&StoredFact>) -> Decision {
+        decide_touched(stored.map(|stored| stored.version), self.event.created)
+    }
+
+    async fn decide(&self, candidate: &Candidate, stored: Option<&StoredFact>) -> Result<Decision, FoldError> {
+        let incoming = Incoming { as_of: candidate.as_of, digest: candidate.digest(), source: candidate.source };
+        let decide = |incoming| self.app.decide(stored.map(|stored| stored.version), incoming);
+        match (decide(incoming), candidate.source) {
+            // What was listed can only make an event unclear that would be stored otherwise.
+            (Decision::Store, Source::Event { .. }) => {
+                let source = Source::Event { listed_until: self.listed_until().await? };
+                Ok(decide(Incoming { source, ..incoming }))
+            }
+            (decision, _) => Ok(decision),
+        }
+    }
+
+    /// Until when a page may have confirmed rows without writing them. The lease is read first: a run notes what it has
+    /// listed before it gives the lease back.
+    async fn listed_until(&self) -> Result<Timestamp, FoldError> {
+        if self.app.store().lease(self.ws).await?.run.is_some() {
+            return Ok(Timestamp::MAX);
+        }
+        let known = self.app.store().known(self.ws).await?;
+        Ok(known.listed_until.get(&self.kind).copied().unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+
+    /// What the event tells.
+    async fn told(&self) -> Result<Told, FoldError> {
+        let payload = self.event.payload.as_deref();
+        let read = payload.map(|text| stripe::read(self.kind, text));
+        let fact = match read {
+            Some(Ok(Reading::Live { fact, nested })) => Some((fact, nested.is_none())),
+            Some(Ok(Reading::Ignored { .. })) => return Ok(Told::Nothing),
+            Some(Ok(Reading::Deleted { .. }) | Err(_)) | None => None,
+        };
+        match (&self.event.about, fact) {
+            (About::Nothing, _) => Ok(Told::Nothing),
+            (About::Touched(..), _) | (About::Object(..), None) => Ok(Told::Touched),
+            (About::Object(..), Some((fact, whole))) if whole && is_complete(&fact) => {
+                let source = Source::Event { listed_until: Timestamp::UNIX_EPOCH };
+                Ok(Told::Candidate(self.live(fact, self.event.created, source)?))
+            }
+            (About::Object(..), Some((fact, _))) => Ok(Told::Place(FactPlace::of(self.ws, &fact))),
+            (About::Deleted(..), fact) => {
+                let known = fact.map(|(fact, _)| (FactPlace::of(self.ws, &fact), fact.customer().cloned()));
+                let source = Source::Event { listed_until: Timestamp::UNIX_EPOCH };
+                let gone = self.gone(known, self.event.created, source).await?;
+                Ok(gone.map_or(Told::Nothing, Told::Candidate))
+            }
+        }
+    }
+
+    fn live(&self, fact: Fact, as_of: Timestamp, source: Source) -> Result<Candidate, FoldError> {
+        let place = FactPlace::of(self.ws, &fact);
+        let customer = fact.customer().cloned();
+        let row = FactRow::new(self.ws, fact, as_of)?;
+        Ok(Candidate { place, customer, version: Version::Live(Box::new(row)), as_of, source })
+    }
+
+    /// A tombstone, where it belongs; `None` for an invoice that is not stored, which needs none.
+    async fn gone(
+        &self,
+        known: Option<(FactPlace, Option<CustomerId>)>,
+        as_of: Timestamp,
+        source: Source,
+    ) -> Result<Option<Candidate>, FoldError> {
+        let place = match known.or_else(|| Some((FactPlace::by_id(self.ws, self.kind, self.id)?, None))) {
+            Some(place) => Some(place),
+            // Only drafts can be deleted.
+            None => {
+                let drafts = self.app.store().draft_invoices(self.ws).await?;
+                let draft = drafts.into_iter().find(|draft| draft.id.as_str() == self.id);
+                let fact = draft.map(|draft| Fact::Invoice(Box::new(draft)));
+                fact.map(|fact| (FactPlace::of(self.ws, &fact), fact.customer().cloned()))
+            }
+        };
+        let own = || CustomerId::new(self.id).ok().filter(|_| self.kind == Kind::Customer);
+        Ok(place.map(|(place, customer)| {
+            let customer = customer.or_else(own);
+            Candidate { place, customer, version: Version::Gone, as_of, source }
+        }))
+    }
+
+    /// What Stripe says of the object now.
+    async fn fetch(&self, place: Option<&FactPlace>) -> Result<Option<Candidate>, FoldError> {
+        let connected = match self.stripe {
+            Some(stripe) => Some(stripe.clone()),
+            None => self.app.connected_stripe(self.ws).await?,
+        };
+        let Some(stripe) = connected else { return Ok(None) };
+        let (date, found) = match stripe.retrieve(endpoint_of(self.kind), self.id).await? {
+            Retrieved::Found { row, date, .. } => (date, Some(row)),
+            Retrieved::Deleted { date } | Retrieved::Missing { date } => (date, None),
+        };
+        let reading = found.map(|row| reading(self.kind, &row));
+        match reading {
+            Some(Ok(Reading::Live { mut fact, nested })) => {
+                if let Some(nested) = nested {
+                    follow(&stripe, &mut fact, nested).await?;
+                }
+                Ok(Some(self.live(fact, date, Source::Fetched)?))
+            }
+            None | Some(Ok(Reading::Deleted { .. })) => {
+                self.gone(place.map(|place| (place.clone(), None)), date, Source::Fetched).await
+            }
+            Some(Ok(Reading::Ignored { .. })) => Ok(None),
+            Some(Err(reason)) => {
+                tracing::error!(workspace = %self.ws, reason, "an object cannot be read");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes what was decided; false if somebody else was first.
+    async fn write(
+        &self,
+        decision: Decision,
+        candidate: &Candidate,
+        customer: Option<&CustomerId>,
+        stored: Option<&StoredFact>,
+    ) -> Result<bool, FoldError> {
+        if !matches!(decision, Decision::Store | Decision::Confirm) {
+            return Ok(decision == Decision::Drop);
+        }
+        let mut writes = match &candidate.version {
+            Version::Live(row) => row.writes(self.ws, stored)?,
+            Version::Gone => vec![candidate.place.tombstone(candidate.as_of, stored)],
+        };
+        let catalogue = matches!(self.kind, Kind::Product | Kind::Price | Kind::Coupon);
+        if decision == Decision::Store {
+            let subject = if catalogue { Some(Subject::Everything) } else { customer.cloned().map(Subject::Customer) };
+            let stamp = self.app.stamp()?;
+            writes.extend(subject.map(|subject| Store::mark(self.ws, &subject, stamp)));
+        }
+        match self.app.store().write_all(writes).await {
+            Ok(()) if catalogue && decision == Decision::Store => {
+                let message = Message::Recompute { workspace: self.ws.clone() };
+                self.app.queue().send(message, CATALOGUE_SETTLES_IN).await.map_err(Refusal::from)?;
+                Ok(true)
+            }
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_remembered_as_done_and_the_memory_is_bounded() {
+        let folding = Folding::default();
+        let ws = WorkspaceId::new("acme").unwrap();
+        for n in 0..RECENT_MAX + 10 {
+            folding.done(&ws, &format!("evt_{n}"));
+        }
+        assert!(!folding.is_done(&ws, "evt_9") && folding.is_done(&ws, "evt_10"));
+        assert!(!folding.is_done(&WorkspaceId::new("other").unwrap(), "evt_10"));
+        assert_eq!(folding.recent().known.len(), RECENT_MAX);
+    }
+
+    #[test]
+    fn tickets_go_up_within_a_process_and_differ_between_two() {
+        let (one, other) = (Folding::default(), Folding::default());
+        assert!(one.ticket().number < one.ticket().number);
+        assert_ne!(one.ticket().process, other.ticket().process);
+    }
+}

@@ -1,0 +1,160 @@
+//! What is stored, against what is true: every row against the object that Stripe shows, every account against the
+//! simulation's own truth.
+
+use super::Simulation;
+use anyhow::{Context as _, bail, ensure};
+use billfold_core::facts::{Fact, Kind};
+use billfold_core::id::CustomerId;
+use billfold_core::stripe::{Reading, read, read_item, read_line};
+use billfold_sim::AccountTruth;
+use billfold_stripe::{Budget, Client, Endpoint, Limits, ListRequest, Nested, Retrieved, Row, Transport};
+use secrecy::SecretString;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+type Facts = BTreeMap<(Kind, String), Fact>;
+
+impl Simulation {
+    /// Compares everything.
+    pub(super) async fn compare(&self) -> anyhow::Result<()> {
+        let (stored, listed) = (self.stored().await?, self.listed().await?);
+        for (key, fact) in &listed {
+            match stored.get(key) {
+                None => bail!("{key:?} is not stored, and is {}", fact.to_json()?),
+                Some(ours) => same_fact(ours, fact)?,
+            }
+        }
+        for (key, fact) in stored.iter().filter(|(key, _)| !listed.contains_key(*key)) {
+            match self.one(key.0, &key.1).await? {
+                None => bail!("{key:?} is gone in Stripe, and stored as {}", fact.to_json()?),
+                Some(theirs) => same_fact(fact, &theirs)?,
+            }
+        }
+        self.compare_accounts().await
+    }
+
+    async fn stored(&self) -> anyhow::Result<Facts> {
+        let store = &self.store;
+        let mut facts = store.catalogue(&self.ws).await?;
+        // Every customer that there ever was, deleted ones included.
+        let customers = self.sim.read(|business| {
+            let ids = business.customers.iter().map(|(place, _)| business.id(billfold_sim::Kind::Customer, place));
+            ids.collect::<Vec<_>>()
+        });
+        for id in customers {
+            let rows = store.customer_rows(&self.ws, &CustomerId::new(id)?).await?;
+            facts.extend(rows.customer.map(|one| Fact::Customer(Box::new(one))));
+            facts.extend(rows.subscriptions.into_iter().map(|one| Fact::Subscription(Box::new(one))));
+            facts.extend(rows.invoices.into_iter().map(|one| Fact::Invoice(Box::new(one))));
+        }
+        Ok(facts.into_iter().map(|fact| ((fact.kind(), fact.id().to_owned()), fact)).collect())
+    }
+
+    /// What Stripe lists now.
+    async fn listed(&self) -> anyhow::Result<Facts> {
+        let mut facts = Facts::new();
+        let since = billfold_stripe::Created { gt: Some(self.invoices_since), ..Default::default() };
+        for (kind, request) in [
+            (Kind::Product, ListRequest::new(Endpoint::Products)),
+            (Kind::Price, ListRequest::new(Endpoint::Prices).filter("active", "true")),
+            (Kind::Price, ListRequest::new(Endpoint::Prices).filter("active", "false")),
+            (Kind::Coupon, ListRequest::new(Endpoint::Coupons)),
+            (Kind::Customer, ListRequest::new(Endpoint::Customers)),
+            (Kind::Subscription, ListRequest::new(Endpoint::Subscriptions)),
+            (Kind::Invoice, ListRequest::new(Endpoint::Invoices).created(since)),
+        ] {
+            let mut request = Some(request);
+            while let Some(asked) = request.take() {
+                let page = self.stripe.list(&asked).await?;
+                for row in &page.rows {
+                    if let Some(fact) = self.fact(kind, row).await? {
+                        facts.insert((kind, fact.id().to_owned()), fact);
+                    }
+                }
+                request = page.next_request(&asked);
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn one(&self, kind: Kind, id: &str) -> anyhow::Result<Option<Fact>> {
+        let endpoint = match kind {
+            Kind::Product => Endpoint::Products,
+            Kind::Price => Endpoint::Prices,
+            Kind::Coupon => Endpoint::Coupons,
+            Kind::Customer => Endpoint::Customers,
+            Kind::Subscription => Endpoint::Subscriptions,
+            Kind::Invoice => Endpoint::Invoices,
+        };
+        match self.stripe.retrieve(endpoint, id).await? {
+            Retrieved::Found { row, .. } => self.fact(kind, &row).await,
+            Retrieved::Deleted { .. } | Retrieved::Missing { .. } => Ok(None),
+        }
+    }
+
+    async fn fact(&self, kind: Kind, row: &Row) -> anyhow::Result<Option<Fact>> {
+        let Reading::Live { mut fact, nested } = read(kind, std::str::from_utf8(row.as_bytes())?)? else {
+            return Ok(None);
+        };
+        let Some(nested) = nested else { return Ok(Some(fact)) };
+        let endpoint = if kind == Kind::Invoice { Endpoint::InvoiceLines } else { Endpoint::SubscriptionItems };
+        let mut after = Some(nested.after);
+        while let Some(cursor) = after.take() {
+            let page = self.stripe.follow(Nested::Of { endpoint, parent: &nested.parent }, Some(&cursor)).await?;
+            for row in &page.rows {
+                let text = std::str::from_utf8(row.as_bytes())?;
+                match &mut fact {
+                    Fact::Subscription(one) => one.items.push(read_item(text)?),
+                    Fact::Invoice(one) => one.lines.push(read_line(text)?),
+                    _ => {}
+                }
+            }
+            after = page.next_cursor;
+        }
+        Ok(Some(fact))
+    }
+
+    async fn compare_accounts(&self) -> anyhow::Result<()> {
+        let truth = self.sim.truth();
+        for account in truth.accounts().values() {
+            let customer =
+                CustomerId::new(account.customers.first().context("an account without customers")?.as_str())?;
+            let matched = self.store.customer_rows(&self.ws, &customer).await?.matched;
+            let id =
+                matched.and_then(|matched| matched.account).with_context(|| format!("{customer} has no account"))?;
+            let billing = self.app().account_billing(&self.ws, &id).await?;
+            same_account(account, &serde_json::to_value(&billing)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// A way to the simulation of its own.
+pub(super) fn client(base: &str, key: &str) -> anyhow::Result<Client> {
+    let limits = Limits { total_per_s: 1e5, endpoint_per_s: 1e5, share: 1.0 };
+    let transport = Transport::new(base.parse()?)?;
+    Ok(Client::new(transport, &SecretString::from(key), Arc::new(Budget::new(limits, 1)), 1)?)
+}
+
+fn same_fact(ours: &Fact, theirs: &Fact) -> anyhow::Result<()> {
+    let (ours, theirs) = (ours.to_json()?, theirs.to_json()?);
+    ensure!(ours == theirs, "stored: {ours}\nStripe: {theirs}");
+    Ok(())
+}
+
+fn same_account(truth: &AccountTruth, billing: &Value) -> anyhow::Result<()> {
+    let amounts = |field: &str| -> BTreeMap<String, i64> {
+        let all = billing[field].as_object().into_iter().flatten();
+        all.map(|(code, money)| (code.clone(), money["amount"].as_i64().unwrap_or(i64::MIN))).collect()
+    };
+    let positive = |by: &BTreeMap<String, i64>| -> BTreeMap<String, i64> {
+        by.iter().filter(|(_, amount)| **amount != 0).map(|(code, amount)| (code.clone(), *amount)).collect()
+    };
+    let (mrr, expected) = (amounts("mrr_by_currency"), positive(&truth.mrr));
+    ensure!(mrr == expected, "MRR of {:?} is {mrr:?}, and should be {expected:?}", truth.customers);
+    let status = serde_json::to_value(truth.payment_status)?;
+    let ours = &billing["payment_status"];
+    ensure!(*ours == status, "payment status of {:?} is {ours}, and should be {status}", truth.customers);
+    Ok(())
+}

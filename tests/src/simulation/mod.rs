@@ -1,0 +1,360 @@
+//! The proof of convergence: a small business changes by chance while its webhooks are delivered in any order, twice,
+//! late or never, syncs run, old pages arrive, and workers die. Then it falls silent, gaps are filled, and every row must
+//! be what Stripe says.
+//!
+//! A seed decides everything that this driver decides.
+
+mod compare;
+mod parts;
+mod wire;
+
+use anyhow::{Context as _, bail};
+use billfold_app::{App, Config, ConnectRequest, Handled, LimitsConfig, Message, OtherData, Parts};
+use billfold_core::event::ENABLED_EVENTS;
+use billfold_core::fold::Rule;
+use billfold_core::id::{EndpointId, WorkspaceId};
+use billfold_core::run::Trigger;
+use billfold_sim::{Change, Delivery, Dice, Sim, Spec, Version};
+use billfold_store::{Store, embedded};
+use billfold_stripe::{Base, Client};
+use parts::{Drawer, Mailbox, SimClock};
+use secrecy::SecretString;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use wire::Wire;
+
+/// When the simulated business stands.
+const NOW: i64 = 1_790_000_000;
+/// Versions in which webhooks come: the pinned one mostly, old ones, and one that is too old to be read.
+const VERSIONS: [&str; 6] =
+    ["2026-09-30.endive", "2026-09-30.endive", "2026-09-30.endive", "2025-08-27.basil", "2024-06-20", "2019-12-03"];
+/// Customers at the beginning.
+const CUSTOMERS: u32 = 5;
+/// Workers at once.
+const WORKERS: u64 = 2;
+/// How long silence may take to set in. Only a fault of the program comes near it.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How what was lost is found in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// From Stripe's list of events.
+    ByEvents,
+    /// By another sync.
+    BySync,
+    /// Nothing was lost.
+    NothingLost,
+}
+
+/// One world under one schedule.
+pub struct Simulation {
+    pub sim: Sim,
+    pub ws: WorkspaceId,
+    pub store: Store,
+    app: App,
+    stripe: Client,
+    wire: Wire,
+    mailbox: Arc<Mailbox>,
+    vault: Arc<Drawer>,
+    rule: Rule,
+    endpoint: EndpointId,
+    workers: JoinSet<()>,
+    dice: Dice,
+    /// On their way.
+    couriers: Vec<Delivery>,
+    /// Lost, unless they come after all.
+    lost: Vec<Delivery>,
+    invoices_since: i64,
+}
+
+/// Runs a seed through, with a rule for which version of an object wins.
+///
+/// # Errors
+/// What is not true in the end.
+pub async fn run(seed: u64, rule: Rule) -> anyhow::Result<()> {
+    let version = *Dice::new(seed).pick(&VERSIONS);
+    let version = Version::parse(version).with_context(|| format!("{version} is no version"))?;
+    let mut simulation = Simulation::with_version(seed, CUSTOMERS, rule, version).await?;
+    let steps = 20 + simulation.dice.below(30);
+    for _ in 0..steps {
+        simulation.step().await?;
+    }
+    let found = *simulation.dice.pick(&[Found::ByEvents, Found::BySync]);
+    simulation.fall_silent(found).await?;
+    simulation.compare().await.with_context(|| format!("seed {seed}, found {found:?}"))
+}
+
+impl Simulation {
+    /// A business that is connected, its first sync under way.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting.
+    pub async fn new(seed: u64, customers: u32, rule: Rule) -> anyhow::Result<Self> {
+        Self::with_version(seed, customers, rule, Version::pinned()).await
+    }
+
+    /// The same, with webhooks in some version.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting.
+    pub async fn with_version(seed: u64, customers: u32, rule: Rule, version: Version) -> anyhow::Result<Self> {
+        let sim = Sim::generate(&Spec::new(seed, customers, NOW));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(sim.clone().serve(listener));
+        let wire = Wire::to(address).await?;
+        let (store, mailbox, vault) = (embedded::memory().await?, Arc::default(), Arc::default());
+        let app = app(&sim, &wire.base, &store, &mailbox, &vault, rule)?;
+        let ws = WorkspaceId::new("acme")?;
+        let stripe = compare::client(&format!("http://{address}"), sim.api_key())?;
+        let mut simulation = Self {
+            app,
+            stripe,
+            wire,
+            mailbox,
+            vault,
+            rule,
+            endpoint: EndpointId::new("none")?,
+            workers: JoinSet::new(),
+            dice: Dice::new(seed ^ 0x5eed),
+            couriers: Vec::new(),
+            lost: Vec::new(),
+            invoices_since: NOW - 365 * 86_400,
+            sim,
+            ws,
+            store,
+        };
+        simulation.connect(version).await?;
+        Ok(simulation)
+    }
+
+    async fn connect(&mut self, version: Version) -> anyhow::Result<()> {
+        let made = self.sim.add_endpoint("http://127.0.0.1:9/", &ENABLED_EVENTS, Some(version));
+        let request = ConnectRequest {
+            api_key: SecretString::from(self.sim.api_key()),
+            webhook_secret: Some(SecretString::from(made.secret)),
+            other_data: OtherData::Keep,
+        };
+        self.app.connect(&self.ws, request).await?;
+        let url = self.app.card(&self.ws).await?.webhook.url.context("no webhook URL")?;
+        self.endpoint = EndpointId::new(url.rsplit('/').next().unwrap_or_default())?;
+        self.work();
+        Ok(())
+    }
+
+    /// The program as it runs now.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Makes something happen.
+    ///
+    /// # Errors
+    /// If Stripe would refuse it.
+    pub fn change(&mut self, change: &Change) -> anyhow::Result<()> {
+        self.sim.apply(change)?;
+        self.collect();
+        Ok(())
+    }
+
+    /// What was sent is on its way.
+    fn collect(&mut self) {
+        self.couriers.extend(self.sim.take_deliveries());
+    }
+
+    /// The deliveries on their way, oldest first; whoever takes them delivers them.
+    pub fn take_deliveries(&mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.couriers)
+    }
+
+    /// Holds what Stripe answers, or lets it go.
+    pub fn hold_answers(&self) {
+        self.wire.hold();
+    }
+
+    /// Lets go what was held.
+    pub fn let_answers_go(&self) {
+        self.wire.let_go();
+    }
+
+    async fn step(&mut self) -> anyhow::Result<()> {
+        match self.dice.below(100) {
+            0..40 => {
+                for _ in 0..=self.dice.below(3) {
+                    self.sim.random_change(&mut self.dice);
+                }
+                self.collect();
+            }
+            40..75 => self.deliver_some().await?,
+            75..85 => self.sim.advance(i64::try_from(self.dice.below(3))?),
+            85..90 => self.wire.hold(),
+            90..94 => self.wire.let_go(),
+            94..97 => self.crash().await?,
+            _ => self.start_sync().await?,
+        }
+        for _ in 0..self.dice.below(40) {
+            tokio::task::yield_now().await;
+        }
+        if self.dice.chance(200) {
+            tokio::time::sleep(Duration::from_millis(self.dice.below(4))).await;
+        }
+        Ok(())
+    }
+
+    /// Some delivery arrives: once, or twice, or never, or in a bad moment.
+    async fn deliver_some(&mut self) -> anyhow::Result<()> {
+        for _ in 0..=self.dice.below(5) {
+            if self.couriers.is_empty() {
+                return Ok(());
+            }
+            let place = self.dice.index(self.couriers.len());
+            let delivery = self.couriers.swap_remove(place);
+            match self.dice.below(10) {
+                0 => self.lost.push(delivery),
+                1 => {
+                    self.deliver(&delivery).await?;
+                    self.couriers.push(delivery);
+                }
+                _ => self.deliver(&delivery).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One delivery arrives, signed as of now.
+    ///
+    /// # Errors
+    /// If it is not accepted.
+    pub async fn deliver(&self, delivery: &Delivery) -> anyhow::Result<()> {
+        let signed = delivery.clone().signed_at(self.sim.now());
+        match self.app.receive(&self.endpoint, &signed.signature, &signed.body).await {
+            Ok(_) => Ok(()),
+            Err(error) => bail!("{} was not accepted: {error}", signed.kind),
+        }
+    }
+
+    /// Starts a sync, unless one is running.
+    ///
+    /// # Errors
+    /// Whatever else keeps it from starting.
+    pub async fn start_sync(&self) -> anyhow::Result<()> {
+        match self.app.start_sync(&self.ws, Trigger::Manual).await {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.code == "sync_already_running" => Ok(()),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// The process dies in the middle of whatever it does, and another takes up what it left.
+    async fn crash(&mut self) -> anyhow::Result<()> {
+        self.workers.shutdown().await;
+        self.mailbox.redeliver();
+        self.app = app(&self.sim, &self.wire.base, &self.store, &self.mailbox, &self.vault, self.rule)?;
+        self.app.recover().await?;
+        self.work();
+        Ok(())
+    }
+
+    fn work(&mut self) {
+        for worker in 0..WORKERS {
+            let (app, mailbox) = (self.app.clone(), Arc::clone(&self.mailbox));
+            let mut dice = Dice::new(self.dice.below(u64::MAX) ^ worker);
+            self.workers.spawn(async move {
+                loop {
+                    let Some(taken) = mailbox.take(dice.below(u64::MAX)) else {
+                        tokio::time::sleep(Duration::from_micros(300)).await;
+                        continue;
+                    };
+                    match app.handle(&taken.message, Duration::from_secs(600)).await {
+                        Handled::Done => mailbox.done(&taken),
+                        Handled::Again(_) => {
+                            mailbox.again(&taken);
+                            tokio::time::sleep(Duration::from_millis(1)).await;
+                        }
+                    }
+                }
+            });
+        }
+    }
+
+    /// Waits until nobody has anything to do.
+    ///
+    /// # Errors
+    /// If it takes too long, or a run failed.
+    pub async fn idle(&self) -> anyhow::Result<()> {
+        let silence = async {
+            while !self.mailbox.is_idle() {
+                tokio::time::sleep(Duration::from_micros(300)).await;
+            }
+        };
+        tokio::time::timeout(SILENCE_MAX, silence).await.context("it does not fall silent")?;
+        let runs = self.app.sync_runs(&self.ws, None, 1).await?;
+        match runs.first().map(|run| (run.is_running(), &run.error)) {
+            Some((true, _)) => bail!("a run was left behind"),
+            Some((_, Some(problem))) => bail!("a run failed: {}", problem.message),
+            _ => Ok(()),
+        }
+    }
+
+    /// Everything that is on its way arrives, what was lost is found, and old deliveries come when nobody expects them.
+    ///
+    /// # Errors
+    /// If anything fails.
+    pub async fn fall_silent(&mut self, found: Found) -> anyhow::Result<()> {
+        self.wire.let_go();
+        for delivery in self.take_deliveries() {
+            self.deliver(&delivery).await?;
+        }
+        self.idle().await?;
+        self.sim.advance(10);
+        match found {
+            Found::ByEvents => {
+                let message = Message::Events { workspace: self.ws.clone() };
+                billfold_app::Queue::send(&*self.mailbox, message, Duration::ZERO).await?;
+            }
+            Found::BySync => self.start_sync().await?,
+            Found::NothingLost => {}
+        }
+        self.idle().await?;
+        self.sim.advance(10);
+        for delivery in std::mem::take(&mut self.lost) {
+            if self.dice.chance(500) {
+                self.deliver(&delivery).await?;
+            }
+        }
+        self.idle().await
+    }
+
+    /// Compares every row and every account with the truth.
+    ///
+    /// # Errors
+    /// What is not true.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        self.compare().await
+    }
+}
+
+fn app(
+    sim: &Sim,
+    base: &str,
+    store: &Store,
+    mailbox: &Arc<Mailbox>,
+    vault: &Arc<Drawer>,
+    rule: Rule,
+) -> anyhow::Result<App> {
+    let parts = Parts {
+        store: store.clone(),
+        queue: Arc::<Mailbox>::clone(mailbox),
+        vault: Arc::<Drawer>::clone(vault),
+        clock: Arc::new(SimClock(sim.clone())),
+        config: Config {
+            stripe: Base::parse(base)?,
+            limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e5), endpoint_per_s: Some(1e5) },
+            public_url: "http://127.0.0.1".to_owned(),
+        },
+    };
+    Ok(App::with_rule(parts, rule)?)
+}
