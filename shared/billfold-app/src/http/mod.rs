@@ -1,6 +1,7 @@
 //! The HTTP API (axum): thin handlers over the use cases, one problem shape for every no, one place that decides who may.
 
 mod accounts;
+mod body;
 mod connection;
 mod page;
 mod problem;

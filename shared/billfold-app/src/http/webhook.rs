@@ -1,13 +1,11 @@
 //! The webhook endpoint. No token: the signature is the proof. Nothing of a body is ever repeated or logged.
 
 use super::who::{Admin, Body};
-use super::{Api, BODY_BYTES_MAX, Problem};
+use super::{Api, Problem};
 use crate::card::Card;
 use crate::verify::{Repair, Report};
 use crate::webhook::Unreceived;
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use billfold_core::id::EndpointId;
@@ -31,16 +29,10 @@ pub(super) async fn receive(
     State(api): State<Api>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: axum::body::Body,
 ) -> Result<StatusCode, Problem> {
     let id = EndpointId::new(id).map_err(|_| problem(Unreceived::NoEndpoint))?;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("The body is longer than {BODY_BYTES_MAX} bytes.");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
-        }
-        _ => problem(Unreceived::Unreadable),
-    })?;
+    let body = super::body::read(body).await?;
     let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
     api.app.receive(&id, header, &body).await.map(|_| StatusCode::OK).map_err(problem)
 }

@@ -2,7 +2,6 @@
 
 use super::{Api, Problem};
 use crate::auth::{Caller, Role};
-use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -75,15 +74,9 @@ pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     type Rejection = Problem;
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &Api) -> Result<Self, Problem> {
         let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_none_or(is_json);
-        let bytes = Bytes::from_request(request, api).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                let detail = format!("The body is longer than {} bytes.", super::BODY_BYTES_MAX);
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
-            }
-            _ => Problem::new(StatusCode::BAD_REQUEST, "body_unreadable", "The body could not be read to its end."),
-        })?;
+        let bytes = super::body::read(request.into_body()).await?;
         if !is_json {
             let detail = "Send the body as application/json.";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
