@@ -113,8 +113,8 @@ impl Figures {
         let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
         vec![
             row(["objects", &self.objects.to_string(), "", "", ""]),
-            row(["reading", &seconds(self.read_s), &ideal, &ratio(self.read_s), &wanted]),
-            row(["whole run", &seconds(self.whole_s), &ideal, &ratio(self.whole_s), &wanted]),
+            row(["reading from Stripe", &seconds(self.read_s), &ideal, &ratio(self.read_s), &wanted]),
+            row(["with accounts computed", &seconds(self.whole_s), &ideal, &ratio(self.whole_s), "–"]),
             row(["throughput", &per_s(self.whole_s), "", "", ""]),
             row([
                 "requests",
