@@ -40,6 +40,10 @@ async fn wrong_keys_have_their_exact_answers_and_leave_nothing() {
     ] {
         refused(&world, &json!({ "api_key": key }), 422, "key_format", KEY_FORMAT).await;
     }
+    for length in [100_000, 10 * 1024 * 1024] {
+        let key = format!("rk_test_{}", "a".repeat(length));
+        refused(&world, &json!({ "api_key": key }), 422, "key_format", KEY_FORMAT).await;
+    }
     let secret = json!({ "api_key": world.sim.api_key(), "webhook_secret": "secret" });
     refused(&world, &secret, 422, "webhook_secret_format", "Webhook signing secrets start with whsec_").await;
     let unknown = json!({ "api_key": "rk_test_51Unknown0000000000" });
@@ -78,8 +82,10 @@ async fn bodies_that_are_no_request_are_problems() {
     check("null".into(), "application/json", 422, "body_invalid").await;
     check(r#"{"api_key": 5}"#.into(), "application/json", 422, "body_invalid").await;
     check("api_key=rk_test".into(), "application/x-www-form-urlencoded", 415, "unsupported_media_type").await;
-    let huge = format!(r#"{{"api_key":"{}"}}"#, "a".repeat(10 * 1024 * 1024));
-    check(huge, "application/json", 413, "body_too_large").await;
+    let huge = format!(r#"{{"confirm":"{}"}}"#, "a".repeat(10 * 1024 * 1024));
+    let answer =
+        world.ask(Some(&owner), Method::DELETE, "/v1/data", Body::Text(huge, "application/json")).await.unwrap();
+    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (413, Some("body_too_large")));
     for (method, path, status) in
         [(Method::GET, "/nowhere", 404), (Method::PUT, "/v1/syncs", 405), (Method::GET, "/v1/syncs/none", 404)]
     {

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use futures::StreamExt as _;
 
 /// How much of a body that is too long is read before the connection is closed on it.
-const THROWN_AWAY_BYTES_MAX: usize = 8 * BODY_BYTES_MAX;
+const THROWN_AWAY_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 
 /// The whole body.
 pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {

@@ -7,6 +7,7 @@ use crate::connect::{ConnectRequest, OtherData};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use billfold_core::key::KeyFormat;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -37,8 +38,14 @@ pub(super) async fn card(State(api): State<Api>, who: Member) -> Result<Json<Car
 pub(super) async fn connect(
     State(api): State<Api>,
     who: Admin,
-    Body(body): Body<ConnectBody>,
+    body: Result<Body<ConnectBody>, Problem>,
 ) -> Result<(StatusCode, Json<Card>), Problem> {
+    // Whatever is in a body that long, it is no key.
+    let no_key = |problem: Problem| match problem.is_body_too_large() {
+        true => Problem::field("api_key", "key_format", KeyFormat.to_string()),
+        false => problem,
+    };
+    let Body(body) = body.map_err(no_key)?;
     let other_data = if body.replace { OtherData::Replace } else { OtherData::Keep };
     let request = ConnectRequest { api_key: body.api_key, webhook_secret: body.webhook_secret, other_data };
     api.app.connect(&who.0.workspace, request).await?;

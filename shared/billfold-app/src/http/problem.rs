@@ -60,6 +60,11 @@ impl Problem {
         problem
     }
 
+    /// True if all that is wrong is how long the body is.
+    pub(crate) fn is_body_too_large(&self) -> bool {
+        self.0.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16()
+    }
+
     /// Our own trouble: the log has the chain, the answer has the number under which it stands there.
     pub(crate) fn internal(what: &str) -> Self {
         let id = crate::clock::random_u64().map_or_else(|_| "req_unknown".to_owned(), |id| format!("req_{id:016x}"));
