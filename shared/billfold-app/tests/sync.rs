@@ -190,3 +190,21 @@ async fn another_account_or_mode_needs_a_word_before_it_replaces_what_is_here() 
     assert_eq!(elsewhere.finished().await.error, None);
     elsewhere.assert_exact_for(&other.sim.truth()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_never_right_ends_the_run_and_says_so() {
+    let world = World::new(14, 30).await;
+    world.connect_without_worker().await.unwrap();
+    // Something else than Stripe has moved in at its address.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let elsewhere = world.at(&format!("http://{}", listener.local_addr().unwrap()));
+    tokio::spawn(world::answer_everything(
+        listener,
+        "HTTP/1.1 404 Not Found\r\nDate: Mon, 21 Sep 2026 12:00:00 GMT\r\nContent-Length: 2\r\n\r\n{}",
+    ));
+    elsewhere.take_messages_of(&world);
+    elsewhere.work();
+    let run = elsewhere.finished().await;
+    assert_eq!((run.status, run.error.unwrap().code.as_str()), (RunStatus::Failed, "stripe_unreadable"));
+    assert!(elsewhere.app.card(&elsewhere.ws).await.unwrap().error.is_some());
+}

@@ -7,7 +7,7 @@ use crate::permissions;
 use crate::refusal::Refusal;
 use billfold_core::run::{Problem, Run, Stage, StageStatus};
 use billfold_core::window::{Checkpoint, Listing, Window, split};
-use billfold_stripe::{Endpoint, StripeError};
+use billfold_stripe::{Disposition, Endpoint, StripeError};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -223,11 +223,11 @@ impl Reading<'_> {
 
     /// A refusal of something that Billfold can live without skips what needs it; any other stops the run.
     fn refused(&mut self, listing: Listing, error: StripeError) -> Result<(), Stopped> {
-        let optional = match &error {
+        let only_this = match &error {
             StripeError::PermissionMissing { endpoint, .. } => !permissions::is_required(*endpoint),
-            _ => false,
+            other => other.disposition() == Disposition::Park,
         };
-        if !optional || matches!(listing.stage(), Stage::Customers | Stage::Subscriptions | Stage::Invoices) {
+        if !only_this || permissions::is_required(endpoint(listing)) {
             return Err(Stopped::Refused(error));
         }
         tracing::warn!(?listing, error = %error, "a list is skipped");

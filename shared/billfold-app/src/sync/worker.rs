@@ -42,8 +42,8 @@ pub(crate) enum Stopped {
     /// Out of time, or Stripe makes it wait: go on later, with what it is waiting for.
     #[error("the worker goes on later")]
     Later(Duration, Option<Problem>),
-    /// Nothing will work until a person does something.
-    #[error("Stripe refused the key")]
+    /// Stripe refused, and asking again cannot help: somebody has to do something.
+    #[error("Stripe refused")]
     Refused(#[source] StripeError),
     /// Another worker has taken over, or the run was stopped.
     #[error("another worker has taken over")]
@@ -66,8 +66,7 @@ impl From<StripeError> for Stopped {
     fn from(error: StripeError) -> Self {
         match error.disposition() {
             Disposition::Retry { after } => Self::Later(after, Some(waiting(&error))),
-            Disposition::StopNeedsUser => Self::Refused(error),
-            Disposition::RestartSlice | Disposition::Park => Self::Trouble(Refusal::internal(error)),
+            Disposition::StopNeedsUser | Disposition::RestartSlice | Disposition::Park => Self::Refused(error),
         }
     }
 }

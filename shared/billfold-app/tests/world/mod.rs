@@ -126,6 +126,12 @@ impl World {
         Ok(())
     }
 
+    /// Takes over what waits in another world's queue.
+    pub fn take_messages_of(&self, other: &Self) {
+        let waiting = std::mem::take(&mut *other.mailbox.0.lock().unwrap());
+        self.mailbox.0.lock().unwrap().extend(waiting);
+    }
+
     /// Starts a worker that takes messages until the test ends.
     pub fn work(&self) {
         let (app, mailbox) = (self.app.clone(), self.mailbox.clone());
@@ -260,4 +266,17 @@ fn same(truth: &AccountTruth, billing: &Value) {
     assert_eq!(amounts("arr_by_currency"), expected, "ARR of {:?}", truth.customers);
     let status = serde_json::to_value(truth.payment_status).unwrap();
     assert_eq!(billing["payment_status"], status, "payment status of {:?}: {billing:#}", truth.customers);
+}
+
+/// A server that gives every request the same answer, whatever it was, and closes.
+pub async fn answer_everything(listener: tokio::net::TcpListener, answer: &'static str) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    while let Ok((mut socket, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            let mut request = [0; 8192];
+            if socket.read(&mut request).await.is_ok() {
+                socket.write_all(answer.as_bytes()).await.ok();
+            }
+        });
+    }
 }
