@@ -259,7 +259,7 @@ async fn disconnecting_forgets_the_key_and_keeps_the_data_and_reconnecting_goes_
     assert_eq!(world.get("/v1/accounts?limit=100").await.unwrap(), before);
     let answer = world.send(Method::POST, "/v1/syncs", &json!({})).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (409, Some("not_connected")));
-    let live = json!({ "api_key": "rk_live_51SomeLiveKey0000000" });
+    let live = json!({ "api_key": "rk_live_51Somebody0001" });
     let answer = world.send(Method::POST, "/v1/stripe", &live).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (409, Some("mode_mismatch")));
     world.sim.advance(60);

@@ -175,7 +175,7 @@ async fn another_account_or_mode_needs_a_word_before_it_replaces_what_is_here() 
     let world = World::new(12, 40).await;
     world.connect().await.unwrap();
     world.finished().await;
-    let live = "rk_live_51SimulatedLiveKey0001";
+    let live = "rk_live_51Simulated0001";
     assert_eq!(world.connect_with(live, OtherData::Keep).await.unwrap_err().code, "mode_mismatch");
     let other = World::new(13, 30).await;
     let elsewhere = world.at(&other.sim_base);
