@@ -222,20 +222,6 @@ impl Store {
         Write::check(key::customer(ws, customer), read.rev.map_or(When::Absent, When::Rev))
     }
 
-    /// Buries a customer of whom nothing but the id is known.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if the customer is stored after all.
-    pub async fn bury_unknown_customer(
-        &self,
-        ws: &WorkspaceId,
-        customer: &CustomerId,
-        as_of: Timestamp,
-    ) -> Result<(), StoreError> {
-        let row = versioned(&key::customer(ws, customer), as_of, &Digest::tombstone(), None).flag(attribute::GONE);
-        self.write(Write::put(row, When::Absent)).await
-    }
-
     /// Everything about a customer, in one query.
     ///
     /// # Errors
