@@ -208,3 +208,25 @@ async fn an_answer_that_is_never_right_ends_the_run_and_says_so() {
     assert_eq!((run.status, run.error.unwrap().code.as_str()), (RunStatus::Failed, "stripe_unreadable"));
     assert!(elsewhere.app.card(&elsewhere.ws).await.unwrap().error.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_taken_away_in_the_middle_of_a_run_fails_it_with_the_fix() {
+    let world = World::new(15, 1500).await;
+    world.connect_without_worker().await.unwrap();
+    let pages = |world: &World| world.sim.requests().by_endpoint.get("GET /v1/invoices").copied().unwrap_or(0);
+    let before = pages(&world);
+    world.sim.set_limits(Limits { endpoint_per_second: Some(10.0), ..Limits::default() });
+    world.work();
+    while pages(&world) < before + 5 {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    world.sim.revoke(world.sim.api_key(), "rak_invoice_read");
+    let run = world.finished().await;
+    let error = run.error.unwrap();
+    assert_eq!((run.status, error.code.as_str()), (RunStatus::Failed, "permissions_missing"));
+    assert!(error.fix.contains("Invoices"), "{}", error.fix);
+    world.sim.grant(world.sim.api_key(), "rak_invoice_read");
+    world.sim.set_limits(Limits::default());
+    assert_eq!(world.resync().await.status, RunStatus::Succeeded);
+    world.assert_exact().await;
+}
