@@ -13,6 +13,7 @@ pub mod facts;
 pub mod fold;
 pub mod id;
 pub mod key;
+pub mod ledger;
 pub mod matching;
 pub mod money;
 pub mod mrr;

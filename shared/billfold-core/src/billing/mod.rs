@@ -4,6 +4,7 @@
 //! Equal facts, settings and moment give equal billing, so that what has not changed need not be written: the moment
 //! itself is not in it. Objects of test clocks are in no figure and no list.
 
+mod holding;
 mod invoices;
 mod payment;
 #[cfg(test)]
@@ -15,10 +16,12 @@ mod tests;
 mod totals;
 mod trial;
 
+pub use holding::{Computation, Holding};
 pub use invoices::{InvoiceRow, newest_invoices};
 pub use payment::{Health, Level, PaymentStatus, Pillar};
 pub use rates::{RateSource, Rates, RatesError};
 pub use subscriptions::{Promise, SubscriptionRow};
+pub(crate) use totals::in_own;
 pub use trial::{Trial, TrialState};
 
 use crate::facts::{Customer, Invoice, Subscription};
@@ -133,6 +136,17 @@ pub fn account(
     customers: &[CustomerFacts],
     now: Timestamp,
 ) -> AccountBilling {
+    compute(settings, catalogue, customers, now).billing
+}
+
+/// The same, with what the ledger compares.
+#[must_use]
+pub fn compute<'a>(
+    settings: &'a Settings,
+    catalogue: &'a Catalogue,
+    customers: &'a [CustomerFacts],
+    now: Timestamp,
+) -> Computation<'a> {
     let explained: Vec<Explained<'_>> =
         explained(settings, catalogue, customers, now).filter(|one| !one.of_test_clock()).collect();
     let mut not_computable: Vec<Uncomputed> = explained.iter().flat_map(uncomputed).collect();
@@ -147,7 +161,8 @@ pub fn account(
     }));
     let ranked = subscriptions::ranked(settings, explained);
     let payment = payment::judge(customers, now);
-    AccountBilling {
+    let holdings = ranked.iter().map(|one| Holding::of(one, &totals)).collect();
+    let billing = AccountBilling {
         mrr: Money::new(totals.mrr, settings.currency),
         arr: Money::new(totals.arr, settings.currency),
         mrr_by_currency: totals.mrr_by_currency,
@@ -164,7 +179,8 @@ pub fn account(
         lifetime_value,
         promise: Promise::of(subscriptions::main(&ranked), now),
         not_computable,
-    }
+    };
+    Computation { billing, holdings }
 }
 
 /// Explains every subscription of an account, those of test clocks and those that are over as well.
