@@ -18,6 +18,7 @@ pub mod matching;
 pub mod money;
 pub mod mrr;
 pub mod run;
+pub mod signal;
 pub mod signature;
 pub mod stripe;
 pub mod webhook;

@@ -2,11 +2,11 @@
 //! what was held before.
 
 use super::totals::Totals;
-use super::{AccountBilling, CustomerFacts, Explained, subscriptions};
+use super::{AccountBilling, CustomerFacts, Explained, Settings, subscriptions};
 use crate::facts::{Subscription, SubscriptionStatus};
 use crate::ledger::{Held, Sold};
 use crate::money::{Exact, Money};
-use crate::mrr::{Rule, SubscriptionMrr};
+use crate::mrr::{self, Catalogue, Context, Rule, SubscriptionMrr};
 
 /// An account's billing, and what it was worked out from.
 #[derive(Debug, Clone)]
@@ -28,16 +28,20 @@ pub struct Holding<'a> {
     pub plan: Option<String>,
     /// What it is worth.
     pub held: Held,
+    /// What it will be worth a month when its trial is over; zero where there is none running.
+    pub worth_after_trial: i64,
 }
 
 impl<'a> Holding<'a> {
-    pub(super) fn of(one: &Explained<'a>, totals: &Totals) -> Self {
+    pub(super) fn of(one: &Explained<'a>, totals: &Totals, settings: &Settings, catalogue: &Catalogue) -> Self {
         let mut held = Held::of(one.subscription, &one.mrr);
         if totals.too_large.contains(&held.mrr.currency) {
             // No figure of the account has it, so no movement has it either.
             held = held.nothing();
         }
-        Self { subscription: one.subscription, facts: one.facts, plan: subscriptions::plan(one), held }
+        let worth_after_trial = worth_after_trial(one, settings, catalogue).unwrap_or(0);
+        let plan = subscriptions::plan(one);
+        Self { subscription: one.subscription, facts: one.facts, plan, held, worth_after_trial }
     }
 }
 
@@ -71,6 +75,15 @@ impl Held {
     pub fn runs(&self) -> bool {
         matches!(self.status, SubscriptionStatus::Active | SubscriptionStatus::PastDue) && !self.paused
     }
+}
+
+fn worth_after_trial(one: &Explained<'_>, settings: &Settings, catalogue: &Catalogue) -> Option<i64> {
+    let subscription = one.subscription;
+    let now = subscription.trial_end.filter(|_| subscription.status == SubscriptionStatus::Trialing)?;
+    let converted = Subscription { status: SubscriptionStatus::Active, ..subscription.clone() };
+    let (customer, invoices) = (one.facts.customer.as_ref(), one.facts.invoices.as_slice());
+    let context = Context { policy: &settings.policy, now, catalogue, customer, invoices };
+    Some(mrr::subscription(&context, &converted).mrr.amount)
 }
 
 /// A month's worth of what counts, before discounts, rounded; zero where it does not fit.

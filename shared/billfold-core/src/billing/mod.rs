@@ -161,7 +161,7 @@ pub fn compute<'a>(
     }));
     let ranked = subscriptions::ranked(settings, explained);
     let payment = payment::judge(customers, now);
-    let holdings = ranked.iter().map(|one| Holding::of(one, &totals)).collect();
+    let holdings = ranked.iter().map(|one| Holding::of(one, &totals, settings, catalogue)).collect();
     let billing = AccountBilling {
         mrr: Money::new(totals.mrr, settings.currency),
         arr: Money::new(totals.arr, settings.currency),
@@ -236,7 +236,7 @@ impl CustomerFacts {
     }
 
     /// The invoices that are not of a test clock.
-    fn real_invoices(&self) -> impl Iterator<Item = &Invoice> {
+    pub(crate) fn real_invoices(&self) -> impl Iterator<Item = &Invoice> {
         let real = !self.of_test_clock();
         self.invoices.iter().filter(move |invoice| real && !invoice.test_clock)
     }

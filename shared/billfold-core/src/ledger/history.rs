@@ -85,7 +85,11 @@ fn last_change(inputs: &Inputs<'_>, holding: &Holding<'_>, began: Timestamp) -> 
 
 /// What was sold from when on, by the lines of the invoices: a line says units and price of an item for its period. A
 /// correction in the middle of a period has a line of its own, and one that takes back a line with a minus.
-fn sold_over_time(inputs: &Inputs<'_>, holding: &Holding<'_>, began: Timestamp) -> Vec<(Timestamp, Vec<SubscriptionItem>)> {
+fn sold_over_time(
+    inputs: &Inputs<'_>,
+    holding: &Holding<'_>,
+    began: Timestamp,
+) -> Vec<(Timestamp, Vec<SubscriptionItem>)> {
     let id = &holding.subscription.id;
     let final_ones = holding.facts.invoices.iter().filter(|invoice| {
         matches!(invoice.status, InvoiceStatus::Paid | InvoiceStatus::Open | InvoiceStatus::Uncollectible)
@@ -136,12 +140,7 @@ fn as_sold(inputs: &Inputs<'_>, holding: &Holding<'_>, id: &ItemId, line: &Line)
 }
 
 /// What the subscription was worth at a time, with these items and those of today's discounts that ran then.
-fn worth_then(
-    inputs: &Inputs<'_>,
-    holding: &Holding<'_>,
-    at: Timestamp,
-    mut items: Vec<SubscriptionItem>,
-) -> Held {
+fn worth_then(inputs: &Inputs<'_>, holding: &Holding<'_>, at: Timestamp, mut items: Vec<SubscriptionItem>) -> Held {
     let ran = |applied: &AppliedDiscount| match applied {
         AppliedDiscount::Whole(discount) => discount.start.is_none_or(|start| start <= at),
         AppliedDiscount::Id(_) => true,

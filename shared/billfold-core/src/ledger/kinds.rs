@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// Puts movements in order and names what each did. At the same moment what grows comes first, so that a subscription
 /// that takes the place of another is no churn.
 pub(super) fn classify(movements: &mut [Movement]) {
-    movements.sort_by(|a, b| (a.at, a.amount.amount < 0).cmp(&(b.at, b.amount.amount < 0)));
+    movements.sort_by_key(|movement| (movement.at, movement.amount.amount < 0));
     let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
     let mut ever_paid = false;
     for movement in movements {

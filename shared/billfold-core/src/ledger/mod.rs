@@ -166,15 +166,8 @@ impl Ledger {
 
 impl MovementKind {
     /// The kinds, in the order in which they are listed.
-    pub const ALL: [Self; 7] = [
-        Self::New,
-        Self::Expansion,
-        Self::Contraction,
-        Self::Churn,
-        Self::Reactivation,
-        Self::Fx,
-        Self::Restatement,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::New, Self::Expansion, Self::Contraction, Self::Churn, Self::Reactivation, Self::Fx, Self::Restatement];
 
     /// True when a customer did it: bought, changed or left.
     #[must_use]

@@ -122,7 +122,8 @@ fn each_change_is_one_movement_with_its_kind_and_cause() {
 fn one_of_two_subscriptions_that_ends_is_a_contraction() {
     let mut account = Account::new(vec![monthly(10_000), named("sub_2", monthly(5_000))]);
     account.step(in_days(-10));
-    let ledger = account.change(-5, |sub| (sub.status, sub.ended_at) = (SubscriptionStatus::Canceled, Some(in_days(-5))));
+    let ledger =
+        account.change(-5, |sub| (sub.status, sub.ended_at) = (SubscriptionStatus::Canceled, Some(in_days(-5))));
     assert_eq!(last(&ledger), (MovementKind::Contraction, -10_000, Cause::SubscriptionEnded));
 }
 
@@ -132,7 +133,8 @@ fn a_subscription_that_takes_the_place_of_another_is_no_churn() {
     account.step(in_days(-10));
     let next = Subscription { start_date: Some(in_days(-5)), ..named("sub_2", monthly(15_000)) };
     account.facts.subscriptions.push(next);
-    let ledger = account.change(-5, |sub| (sub.status, sub.ended_at) = (SubscriptionStatus::Canceled, Some(in_days(-5))));
+    let ledger =
+        account.change(-5, |sub| (sub.status, sub.ended_at) = (SubscriptionStatus::Canceled, Some(in_days(-5))));
     let kinds: Vec<MovementKind> = ledger.movements.iter().map(|movement| movement.kind).collect();
     assert_eq!(kinds, [MovementKind::New, MovementKind::Expansion, MovementKind::Contraction]);
 }
