@@ -20,6 +20,7 @@ pub const PAYMENT_STATUSES: [&str; 4] = ["failed", "overdue", "paid", "none"];
 
 /// Where an account comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AccountSource {
     /// Made for a Stripe customer that matched no other; made again whenever it is needed.
@@ -50,6 +51,7 @@ pub struct AccountRow {
 
 /// An account's line in the table of accounts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ListRow {
     /// The account.
     pub id: AccountId,
@@ -62,12 +64,14 @@ pub struct ListRow {
     /// ARR in the workspace's currency.
     pub arr: Money,
     /// One of [`PAYMENT_STATUSES`].
+    #[cfg_attr(feature = "openapi", schema(value_type = billfold_core::billing::PaymentStatus))]
     pub payment_status: String,
     /// The plan, in a few words.
     pub plan: Option<String>,
     /// When the first subscription renews.
     pub renews_at: Option<Timestamp>,
     /// The pillars of its health.
+    #[cfg_attr(feature = "openapi", schema(value_type = billfold_core::billing::Health))]
     pub health: serde_json::Value,
     /// How many of its customers Stripe still has.
     pub customer_count: u64,
@@ -75,6 +79,7 @@ pub struct ListRow {
 
 /// Whose a customer is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Matched {
     /// The customer.
     pub customer: CustomerId,
@@ -84,9 +89,11 @@ pub struct Matched {
     pub rule: Option<MatchRule>,
     /// The customer's name, for the list of the unmatched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
     /// The customer's address, for the list of the unmatched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub email: Option<String>,
     /// True while nothing but the id is known: a customer that Stripe deleted before it was ever read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -451,50 +458,5 @@ impl Store {
                 return Ok(found);
             }
         }
-    }
-
-    /// A page of the customers that no account takes, by name, and the place where the next begins.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the store.
-    pub async fn unmatched_customers(
-        &self,
-        ws: &WorkspaceId,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<Matched>, Option<String>), StoreError> {
-        self.matched_page(key::unmatched_list(ws), after, limit).await
-    }
-
-    /// A page of the customers of whom nothing but the id is known, and the place where the next begins.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the store.
-    pub async fn unknown_customers(
-        &self,
-        ws: &WorkspaceId,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<Matched>, Option<String>), StoreError> {
-        self.matched_page(key::unknown_list(ws), after, limit).await
-    }
-
-    async fn matched_page(
-        &self,
-        partition: String,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<Matched>, Option<String>), StoreError> {
-        let range = Range {
-            index: Some((INDEX_BY_NAME, attribute::BY_NAME)),
-            sort: after.map_or(Sorted::All, |after| Sorted::Above(after.to_owned())),
-            limit: i32::try_from(limit.saturating_add(1)).ok(),
-            ..Range::all(partition)
-        };
-        let (mut rows, _) = self.query_page(&range, None).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).and_then(|row| row.text(attribute::BY_NAME)).map(str::to_owned);
-        Ok((rows.iter().map(Row::body).collect::<Result<_, _>>()?, next))
     }
 }

@@ -19,6 +19,7 @@ mod local;
 mod runs;
 #[cfg(feature = "embedded")]
 mod table;
+mod unmatched;
 mod webhook;
 
 pub use accounts::{
