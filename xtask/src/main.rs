@@ -19,6 +19,8 @@ struct Arguments {
 enum Task {
     /// Everything that must hold, in the order in which it fails fastest.
     Ci,
+    /// Write docs/API.md from what the handlers say of themselves.
+    Api,
     /// Random schedules of changes, deliveries, syncs and crashes; every row must end as Stripe's.
     Simulate {
         /// How many schedules.
@@ -42,6 +44,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Task::Ci => ci(),
+        Task::Api => api(),
         Task::Simulate { seeds, seed, release } => simulate(seeds, seed, release),
         Task::Bench { arguments } => {
             let build: Vec<String> =
@@ -51,6 +54,11 @@ fn main() -> anyhow::Result<()> {
             cargo("benchmarks", &[run.to_vec(), arguments].concat())
         }
     }
+}
+
+fn api() -> anyhow::Result<()> {
+    let arguments = ["test", "--package", "billfold-tests", "--test", "contract", "the_page_says"].map(str::to_owned);
+    cargo_with("docs/API.md", &arguments, &[("BILLFOLD_WRITE_API", "1".to_owned())])
 }
 
 fn simulate(seeds: u64, seed: Option<u64>, release: bool) -> anyhow::Result<()> {

@@ -13,9 +13,10 @@ use billfold_core::webhook::{WebhookStatus, signature_problem};
 use billfold_stripe::Endpoint;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Where a connection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CardStatus {
     /// All is well.
@@ -29,7 +30,7 @@ pub enum CardStatus {
 }
 
 /// The card.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Card {
     /// Where the connection stands.
     pub status: CardStatus,
@@ -62,7 +63,7 @@ pub struct Card {
 }
 
 /// The webhook endpoint on the card.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct WebhookCard {
     /// Where Stripe is to deliver.
     pub url: Option<String>,
@@ -73,6 +74,7 @@ pub struct WebhookCard {
     /// True if Billfold made the endpoint in Stripe.
     pub managed: bool,
     /// The events that an endpoint made by hand should ask for.
+    #[schema(value_type = Vec<String>)]
     pub events: &'static [&'static str],
     /// What somebody has to do.
     pub error: Option<Problem>,

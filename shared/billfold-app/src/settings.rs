@@ -9,6 +9,7 @@ use billfold_core::money::Currency;
 use billfold_core::mrr::{Policy, PolicyPatch, Preset};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Days of invoices that a first sync reads, unless the workspace says otherwise.
 pub const BACKFILL_DAYS: u32 = 365;
@@ -16,7 +17,7 @@ pub const BACKFILL_DAYS: u32 = 365;
 pub const BACKFILL_DAYS_MAX: u32 = 36_500;
 
 /// What becomes of a customer that matches no account.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountsMode {
     /// It makes one.
@@ -45,19 +46,28 @@ pub struct Settings {
 }
 
 /// A change of settings: what is not said stays.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsPatch {
+    /// The currency of totals.
+    #[schema(value_type = Option<Currency>)]
     currency: Option<String>,
+    /// The named rule set; another one drops what differed from the one before.
     mrr_preset: Option<Preset>,
+    /// What differs from the rule set.
     mrr_policy: Option<PolicyPatch>,
+    /// Days of invoices that a sync reads.
+    #[schema(minimum = 1, maximum = 36500)]
     backfill_days: Option<u32>,
+    /// What becomes of a customer that matches no account.
     accounts: Option<AccountsMode>,
+    /// The rate table.
     rates: Option<Rates>,
 }
 
 /// Settings as the API shows them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Settings)]
 pub struct SettingsView {
     /// The currency of totals.
     pub currency: Currency,

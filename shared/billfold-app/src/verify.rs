@@ -14,6 +14,7 @@ use billfold_stripe::{Client, Retrieved, StripeError};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// Objects that are asked for at once.
 const FETCHES_AT_ONCE: usize = 8;
@@ -28,7 +29,8 @@ pub enum Repair {
 }
 
 /// What a drift check found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = VerifyReport)]
 pub struct Report {
     /// Objects that are stored.
     pub stored: usize,
@@ -43,7 +45,7 @@ pub struct Report {
 }
 
 /// A field that is not what Stripe says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Difference {
     /// The kind of object.
     pub kind: Kind,

@@ -47,6 +47,7 @@ pub struct ConnectedKey {
 
 /// One thing that Billfold reads, and whether the key may.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Permission {
     /// What is read, as Stripe's dashboard calls it.
     pub resource: String,
@@ -64,6 +65,7 @@ pub struct Permission {
 
 /// Whether a key may read something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// It may.
@@ -76,6 +78,7 @@ pub enum Access {
 
 /// How many objects are stored, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Records {
     /// Products.
     pub products: u64,

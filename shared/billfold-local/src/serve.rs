@@ -172,8 +172,8 @@ impl Local {
             Identity::None => Tokens::none(),
             Identity::DevTokens => state.keys.tokens(),
         });
-        let router = http::router(app.clone(), Arc::clone(&tokens));
-        let router = router.merge(crate::parked::router(app.clone(), queue, tokens));
+        let parked = crate::parked::router(app.clone(), queue, Arc::clone(&tokens));
+        let router = http::router(app.clone(), tokens, parked);
         let (stop_listening, stopped) = oneshot::channel::<()>();
         let server = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
         let server = JoinSet::from_iter([server.into_future()]);

@@ -22,6 +22,7 @@ pub const PAYMENT_STATUSES: [&str; 4] = ["failed", "overdue", "paid", "none"];
 
 /// Where an account comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AccountSource {
     /// Made for a Stripe customer that matched no other; made again whenever it is needed.
@@ -52,6 +53,7 @@ pub struct AccountRow {
 
 /// An account's line in the table of accounts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ListRow {
     /// The account.
     pub id: AccountId,
@@ -64,12 +66,14 @@ pub struct ListRow {
     /// ARR in the workspace's currency.
     pub arr: Money,
     /// One of [`PAYMENT_STATUSES`].
+    #[cfg_attr(feature = "openapi", schema(value_type = billfold_core::billing::PaymentStatus))]
     pub payment_status: String,
     /// The plan, in a few words.
     pub plan: Option<String>,
     /// When the first subscription renews.
     pub renews_at: Option<Timestamp>,
     /// The pillars of its health.
+    #[cfg_attr(feature = "openapi", schema(value_type = billfold_core::billing::Health))]
     pub health: serde_json::Value,
     /// How many of its customers Stripe still has.
     pub customer_count: u64,
@@ -77,6 +81,7 @@ pub struct ListRow {
 
 /// Whose a customer is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Matched {
     /// The customer.
     pub customer: CustomerId,
@@ -86,9 +91,11 @@ pub struct Matched {
     pub rule: Option<MatchRule>,
     /// The customer's name, for the list of the unmatched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
     /// The customer's address, for the list of the unmatched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub email: Option<String>,
     /// True while nothing but the id is known: a customer that Stripe deleted before it was ever read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

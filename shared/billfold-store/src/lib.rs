@@ -22,6 +22,7 @@ mod runs;
 mod signals;
 #[cfg(feature = "embedded")]
 mod table;
+mod unmatched;
 mod webhook;
 
 pub use account_list::{Direction, ListQuery, Place, SortBy};

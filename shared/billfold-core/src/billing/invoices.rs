@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// An invoice as the Billing tab lists it. All amounts are in the invoice's own currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InvoiceRow {
     /// Stripe's id.
     pub id: InvoiceId,

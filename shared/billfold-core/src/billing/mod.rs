@@ -57,6 +57,7 @@ pub struct CustomerFacts {
 
 /// An account's billing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccountBilling {
     /// MRR in the workspace's currency: its own, plus each other currency's converted sum (MRR.md §3).
     pub mrr: Money,
@@ -96,6 +97,7 @@ pub struct AccountBilling {
 
 /// The Billing tab of an account: what is stored of it, and its newest invoices, which are read beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BillingTab {
     /// What is stored.
     #[serde(flatten)]
@@ -108,6 +110,7 @@ pub struct BillingTab {
 
 /// Something that could not be worked out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Uncomputed {
     /// The subscription; `None` for a sum.
     pub subscription_id: Option<SubscriptionId>,

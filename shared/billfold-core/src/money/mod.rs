@@ -13,6 +13,7 @@ use std::fmt;
 
 /// An amount in the minor unit of its currency (cents for USD, yen for JPY, fils for KWD).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Money {
     /// Minor units; negative for credits.
     pub amount: i64,
