@@ -8,7 +8,7 @@ use crate::refusal::{Kind as Sort, Refusal};
 use crate::sync::page::{endpoint_of, follow, reading};
 use crate::webhook::fold::{FoldError, fold_fetched};
 use billfold_core::facts::{Fact, Kind};
-use billfold_core::id::WorkspaceId;
+use billfold_core::id::{AccountId, WorkspaceId};
 use billfold_core::stripe::Reading;
 use billfold_stripe::{Client, Retrieved, StripeError};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -42,6 +42,17 @@ pub struct Report {
     pub repaired: usize,
     /// Every field that differs.
     pub differences: Vec<Difference>,
+    /// Accounts whose movements do not sum to their MRR. There should never be one.
+    pub unbalanced: Vec<Unbalanced>,
+}
+
+/// An account whose ledger does not balance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Unbalanced {
+    /// The account.
+    pub account_id: AccountId,
+    /// What does not fit.
+    pub message: String,
 }
 
 /// A field that is not what Stripe says.
@@ -89,6 +100,7 @@ impl App {
             report.repaired = report.repaired.saturating_add(if repair == Repair::Yes { differs } else { 0 });
             report.differences.extend(differences);
         }
+        report.unbalanced = self.unbalanced(ws).await?;
         report.differences.sort_by(|a, b| (a.kind, &a.id, &a.field).cmp(&(b.kind, &b.id, &b.field)));
         Ok(report)
     }

@@ -7,9 +7,9 @@ use crate::item::{NewRow, Row, attribute};
 use crate::key::{self, INDEX_BY_NAME, Key};
 use billfold_core::facts::{Customer, Fact, Invoice, InvoiceStatus, Kind, Line, Subscription};
 use billfold_core::fold::{Digest, Stored};
-use billfold_core::id::{CustomerId, WorkspaceId};
+use billfold_core::id::{CustomerId, SubscriptionId, WorkspaceId};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Lines that stay in the invoice's own row; more go to rows of their own, so that no row outgrows DynamoDB.
 const LINES_INLINE_MAX: usize = 25;
@@ -54,6 +54,8 @@ pub struct CustomerRows {
     pub subscriptions: Vec<Subscription>,
     /// Its invoices, newest first.
     pub invoices: Vec<Invoice>,
+    /// When Stripe said what is stored of each subscription.
+    pub as_of: BTreeMap<SubscriptionId, Timestamp>,
     /// The account that it was matched to.
     pub matched: Option<crate::accounts::Matched>,
     /// The revision of the customer's own row.
@@ -238,7 +240,11 @@ impl Store {
                 key::sort::CUSTOMER => rows.customer = Some(row.body()?),
                 key::sort::MATCH => rows.matched = Some(row.body()?),
                 _ if row.has(attribute::GONE) => {}
-                _ if sort.starts_with(key::sort::SUBSCRIPTION_PREFIX) => rows.subscriptions.push(row.body()?),
+                _ if sort.starts_with(key::sort::SUBSCRIPTION_PREFIX) => {
+                    let subscription: Subscription = row.body()?;
+                    rows.as_of.insert(subscription.id.clone(), stored(&row)?.version.as_of);
+                    rows.subscriptions.push(subscription);
+                }
                 _ if sort.starts_with(key::sort::INVOICE_PREFIX) => rows.invoices.push(self.invoice(ws, &row).await?),
                 _ => return Err(StoreError::corrupt(row.name(), "it is not a row of a customer")),
             }

@@ -7,6 +7,7 @@ mod document;
 pub mod limits;
 mod page;
 mod problem;
+mod revenue;
 mod runs;
 mod settings;
 mod webhook;
@@ -75,6 +76,11 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::show, accounts::change, accounts::remove))
         .routes(routes!(accounts::billing))
+        .routes(routes!(revenue::trajectory))
+        .routes(routes!(revenue::explain))
+        .routes(routes!(revenue::summary))
+        .routes(routes!(revenue::signals))
+        .routes(routes!(revenue::acknowledge))
         .routes(routes!(accounts::customers))
         .routes(routes!(accounts::match_by_hand, accounts::unmatch))
         .routes(routes!(webhook::receive))

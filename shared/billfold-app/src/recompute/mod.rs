@@ -4,6 +4,7 @@
 //! The order makes every step safe to repeat: whose a customer is, then the accounts, then the marks are taken away.
 
 mod account;
+mod books;
 mod matching;
 
 use crate::app::App;
@@ -15,6 +16,7 @@ use billfold_core::billing;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
 use billfold_store::{AccountRows, CustomerRows, Mark, SHARDS, Store, StoreError, Subject, Write};
+use books::Books;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -87,6 +89,7 @@ pub(crate) struct Batch {
     settings: Settings,
     billing: billing::Settings,
     catalogue: Arc<Catalogue>,
+    books: Books,
     /// Customers that have been read for the batch at hand.
     customers: BTreeMap<CustomerId, CustomerRows>,
 }
@@ -96,7 +99,8 @@ impl Batch {
         let settings = app.settings(&ws).await?;
         let catalogue = Arc::new(Catalogue::from_facts(app.store().catalogue(&ws).await?));
         let billing = settings.billing();
-        Ok(Self { app, ws, settings, billing, catalogue, customers: BTreeMap::new() })
+        let books = Books::read(&app, &ws, &billing).await?;
+        Ok(Self { app, ws, settings, billing, catalogue, books, customers: BTreeMap::new() })
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
@@ -168,7 +172,7 @@ impl Batch {
         }
         self.write_groups(writes).await?;
         let computed = self.compute_accounts(&accounts, &newcomers, &leavers).await?;
-        self.write_groups(computed.into_iter().map(|computed| computed.writes).collect()).await?;
+        self.write_groups(computed.into_iter().flat_map(|computed| computed.groups).collect()).await?;
         Ok(accounts)
     }
 
@@ -194,10 +198,14 @@ impl Batch {
             async move { store.account_rows(&ws, &id).await.map(|rows| (id, rows)) }
         };
         let existing = store.existing_accounts(&ws, accounts).await?;
+        let mut ledgers = store.ledgers(&ws, &existing).await?;
         let new = accounts.difference(&existing).map(|id| (id.clone(), AccountRows::default()));
         let new: Vec<_> = new.collect();
         let mut stored: Vec<_> =
             stream::iter(existing.into_iter().map(read)).buffer_unordered(READS_AT_ONCE).try_collect().await?;
+        for (id, rows) in &mut stored {
+            rows.ledger = ledgers.remove(id);
+        }
         stored.extend(new);
         let mut members = BTreeMap::new();
         for (id, rows) in &stored {

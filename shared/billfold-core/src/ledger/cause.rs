@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why an MRR changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// A subscription began to count.

@@ -23,7 +23,7 @@ pub use advance::{Inputs, advance};
 pub use cause::Cause;
 pub use months::{Flows, Month, MonthError, Months};
 pub use retention::Ratio;
-pub use summary::{AtRisk, MonthSummary, Position, Retention, Summary, summarise};
+pub use summary::{AtRisk, Kinds, MonthSummary, Position, Retention, Risk, Summary, summarise};
 
 use crate::facts::SubscriptionStatus;
 use crate::id::{PriceId, SubscriptionId};
@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 
 /// What a change did to the account as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MovementKind {
     /// Above zero for the first time.
@@ -55,6 +56,7 @@ pub enum MovementKind {
 
 /// How a movement is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// It was seen happening.
@@ -65,6 +67,7 @@ pub enum Basis {
 
 /// One change of an account's MRR.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Movement {
     /// A function of what changed: throwing the ledger away and computing it again gives the same ids.
     pub id: String,

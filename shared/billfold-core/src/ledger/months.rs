@@ -10,6 +10,11 @@ use std::str::FromStr;
 
 /// A month of UTC, written `2026-11`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(value_type = String, pattern = "^[0-9]{4}-[0-9]{2}$", examples("2026-11"))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Month(Date);
 
@@ -146,6 +151,12 @@ impl Flows {
     #[must_use]
     pub fn of_kind(&self, kind: MovementKind) -> i128 {
         MovementKind::ALL.iter().zip(self.sums).find(|(one, _)| **one == kind).map_or(0, |(_, sum)| sum)
+    }
+
+    /// How many movements of one kind.
+    #[must_use]
+    pub fn count_of(&self, kind: MovementKind) -> u64 {
+        MovementKind::ALL.iter().zip(self.counts).find(|(one, _)| **one == kind).map_or(0, |(_, count)| count)
     }
 
     /// The MRR at the end.

@@ -9,6 +9,11 @@ const DECIMALS: u32 = 4;
 
 /// A ratio as decimal text with four decimals, a tie going to the even one: `"1.0342"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(value_type = String, pattern = r"^-?[0-9]+\.[0-9]{4}$", examples("1.0342"))
+)]
 pub struct Ratio(i128);
 
 impl Ratio {

@@ -43,11 +43,12 @@ pub struct Summary {
     #[serde(flatten)]
     pub retention: Retention,
     /// Accounts, MRR and ARR whose payment failed or is overdue.
-    pub at_risk: BTreeMap<PaymentStatus, AtRisk>,
+    pub at_risk: AtRisk,
 }
 
 /// A month of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MonthSummary {
     /// The month.
     pub month: Month,
@@ -55,11 +56,11 @@ pub struct MonthSummary {
     pub opening: Money,
     /// The sum of each kind of movement; what was lost is below zero. `opening` and all of them sum to `closing`.
     #[serde(flatten)]
-    pub flows: BTreeMap<MovementKind, Money>,
+    pub flows: Kinds<Money>,
     /// The MRR when it ended; of the running month, the MRR now.
     pub closing: Money,
     /// How many movements of each kind there were.
-    pub counts: BTreeMap<MovementKind, u64>,
+    pub counts: Kinds<u64>,
     /// `derived` where some of it was worked out from before the first sync.
     pub basis: Basis,
     /// What became of the accounts that paid when it began.
@@ -69,6 +70,7 @@ pub struct MonthSummary {
 
 /// What became of the accounts that paid at the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Retention {
     /// Their MRR at the end for each unit at the beginning, with what they bought more. Rates and rules left out.
     pub net_retention: Option<Ratio>,
@@ -82,9 +84,54 @@ pub struct Retention {
     pub quick_ratio: Option<Ratio>,
 }
 
+/// One value for each kind of movement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Kinds<T> {
+    /// Above zero for the first time.
+    pub new: T,
+    /// More than before.
+    pub expansion: T,
+    /// Less than before.
+    pub contraction: T,
+    /// To zero.
+    pub churn: T,
+    /// Above zero again.
+    pub reactivation: T,
+    /// The rates changed.
+    pub fx: T,
+    /// The rules changed.
+    pub restatement: T,
+}
+
+impl<T> Kinds<T> {
+    fn each<E>(of: impl Fn(MovementKind) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self {
+            new: of(MovementKind::New)?,
+            expansion: of(MovementKind::Expansion)?,
+            contraction: of(MovementKind::Contraction)?,
+            churn: of(MovementKind::Churn)?,
+            reactivation: of(MovementKind::Reactivation)?,
+            fx: of(MovementKind::Fx)?,
+            restatement: of(MovementKind::Restatement)?,
+        })
+    }
+}
+
+/// Revenue that may not come, by payment status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AtRisk {
+    /// Accounts with a payment that will not come by itself.
+    pub failed: Risk,
+    /// Accounts with a payment that may still come.
+    pub overdue: Risk,
+}
+
 /// Revenue that may not come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AtRisk {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Risk {
     /// How many accounts.
     pub accounts: u64,
     /// Their MRR.
@@ -116,7 +163,8 @@ struct Sums {
     active: u64,
     months: Vec<(Month, Flows, Cohort)>,
     span: (Flows, Cohort),
-    at_risk: BTreeMap<PaymentStatus, (u64, i128, i128)>,
+    failed: (u64, i128, i128),
+    overdue: (u64, i128, i128),
 }
 
 /// Adds accounts up.
@@ -138,7 +186,6 @@ pub fn summarise(
 
 impl Sums {
     fn new(currency: Currency, months: Months) -> Self {
-        let none = (0, 0, 0);
         Self {
             currency,
             mrr: 0,
@@ -149,7 +196,8 @@ impl Sums {
             active: 0,
             months: months.each().map(|month| (month, Flows::default(), Cohort::default())).collect(),
             span: (Flows::default(), Cohort::default()),
-            at_risk: BTreeMap::from([(PaymentStatus::Failed, none), (PaymentStatus::Overdue, none)]),
+            failed: (0, 0, 0),
+            overdue: (0, 0, 0),
         }
     }
 
@@ -159,7 +207,12 @@ impl Sums {
         self.arr = self.arr.saturating_add(arr);
         self.accounts = self.accounts.saturating_add(1);
         self.active = self.active.saturating_add(u64::from(position.paying));
-        if let Some(risk) = self.at_risk.get_mut(&position.payment_status) {
+        let risk = match position.payment_status {
+            PaymentStatus::Failed => Some(&mut self.failed),
+            PaymentStatus::Overdue => Some(&mut self.overdue),
+            PaymentStatus::Paid | PaymentStatus::None => None,
+        };
+        if let Some(risk) = risk {
             *risk = (risk.0.saturating_add(1), risk.1.saturating_add(mrr), risk.2.saturating_add(arr));
         }
         for (currency, sum) in ledger.sums() {
@@ -194,9 +247,6 @@ impl Sums {
         });
         let mrr_by_currency: BTreeMap<Currency, Money> = by_currency.collect::<Result<_, _>>()?;
         let is_left_out = |currency: &&Currency| self.unconverted.get(currency).copied().unwrap_or(false);
-        let at_risk = self.at_risk.iter().map(|(status, (accounts, mrr, arr))| {
-            Ok((*status, AtRisk { accounts: *accounts, mrr: self.money(*mrr)?, arr: self.money(*arr)? }))
-        });
         Ok(Summary {
             mrr: self.money(self.mrr)?,
             arr: self.money(self.arr)?,
@@ -206,18 +256,21 @@ impl Sums {
             active_accounts: self.active,
             movements: months.collect::<Result<_, _>>()?,
             retention: Retention::of(&self.span.1, &self.span.0),
-            at_risk: at_risk.collect::<Result<_, Overflow>>()?,
+            at_risk: AtRisk { failed: self.risk(self.failed)?, overdue: self.risk(self.overdue)? },
         })
     }
 
+    fn risk(&self, (accounts, mrr, arr): (u64, i128, i128)) -> Result<Risk, Overflow> {
+        Ok(Risk { accounts, mrr: self.money(mrr)?, arr: self.money(arr)? })
+    }
+
     fn month(&self, month: Month, flows: &Flows, cohort: &Cohort) -> Result<MonthSummary, Overflow> {
-        let amounts = MovementKind::ALL.into_iter().map(|kind| Ok((kind, self.money(flows.of_kind(kind))?)));
         Ok(MonthSummary {
             month,
             opening: self.money(flows.opening)?,
-            flows: amounts.collect::<Result<_, Overflow>>()?,
+            flows: Kinds::each(|kind| self.money(flows.of_kind(kind)))?,
             closing: self.money(flows.closing())?,
-            counts: MovementKind::ALL.into_iter().zip(flows.counts).collect(),
+            counts: Kinds::each(|kind| Ok(flows.count_of(kind)))?,
             basis: if flows.derived { Basis::Derived } else { Basis::Observed },
             retention: Retention::of(cohort, flows),
         })

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SignalType {
     /// An invoice's first automatic attempt was declined.
@@ -42,6 +43,7 @@ pub enum SignalType {
 
 /// Where a signal stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SignalState {
     /// Nobody has seen to it.
@@ -54,6 +56,7 @@ pub enum SignalState {
 
 /// Something that a person should hear of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Signal {
     /// A function of what happened.
     pub id: String,
@@ -75,7 +78,7 @@ pub struct Signal {
     /// What happened, as a sentence.
     pub message: String,
     /// Stripe's reason of a cancellation, and what the customer chose.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub reason: Option<String>,
     /// The object in Stripe's dashboard.
     pub link: String,
