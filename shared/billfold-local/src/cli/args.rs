@@ -1,5 +1,7 @@
 //! The command line as it is typed. Says what there is and what it is called; does nothing.
 
+pub mod revenue;
+
 use super::exit::EXIT_CODES;
 use billfold_app::auth::Role;
 use billfold_core::id::{AccountId, IdError, WorkspaceId};
@@ -39,6 +41,12 @@ pub enum Command {
     Accounts(AccountsArgs),
     /// Show one account: figures, subscriptions, invoices
     Account(AccountArgs),
+    /// Show MRR, ARR, retention and what may not come, with a chart of the months
+    Summary(revenue::SummaryArgs),
+    /// List what people should hear of: failed payments, cancellations, downgrades
+    Signals(revenue::SignalsArgs),
+    /// Show the arithmetic of an account's MRR, item by item
+    Explain(revenue::ExplainArgs),
     /// Forget the Stripe key; what was synced stays, frozen
     Disconnect(DisconnectArgs),
 }

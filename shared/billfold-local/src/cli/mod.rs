@@ -8,6 +8,7 @@ mod demo;
 mod exit;
 mod input;
 mod log;
+mod revenue;
 mod serve;
 mod sync;
 mod token;
@@ -70,6 +71,9 @@ pub async fn run(cli: Cli, surroundings: &mut Surroundings) -> Exit {
         Command::Sync(args) => sync::sync(&args, surroundings).await,
         Command::Accounts(args) => accounts::accounts(args, surroundings).await,
         Command::Account(args) => accounts::account(&args, surroundings).await,
+        Command::Summary(args) => revenue::summary(&args, surroundings).await,
+        Command::Signals(args) => revenue::signals(&args, surroundings).await,
+        Command::Explain(args) => revenue::explain(&args, surroundings).await,
     };
     let Err(failure) = done else { return Exit::Ok };
     if failure.exit == Exit::Ok {
