@@ -169,7 +169,7 @@ impl Bench {
 
     /// Messages that are not done.
     async fn waiting(&self) -> anyhow::Result<usize> {
-        Ok(self.local.app.store().local_rows("queue-event").below("~", 1).await?.len())
+        Ok(self.local.waiting_events())
     }
 
     /// Waits until every event is applied and every account computed.

@@ -1,7 +1,7 @@
 //! The receipt of a delivery: whose endpoint, whether Stripe signed it, what it is; then the queue, then 200.
 
 use super::endpoint::{Age, Came, Connected};
-use super::{Delivered, fold::Folding};
+use super::{Delivered, Folding};
 use crate::app::App;
 use crate::queue::Message;
 use crate::refusal::Refusal;
