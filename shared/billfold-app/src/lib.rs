@@ -30,5 +30,5 @@ pub use queue::{Handled, Message, Queue, QueueError};
 pub use refusal::{Kind, Refusal};
 pub use settings::{AccountsMode, Settings, SettingsPatch, SettingsView};
 pub use vault::{Secret, Vault, VaultError};
-pub use verify::{Difference, Repair, Report};
+pub use verify::{Compared, Difference, Repair, Report};
 pub use webhook::{Delivered, Received, Unreceived};

@@ -3,11 +3,11 @@
 //!
 //! It never looks into a message, and never gives one up silently: what keeps failing is parked, where it can be seen.
 
-use events::EventLane;
-pub use events::{Finished, TakenEvent};
 use billfold_app::{Clock, Message, Queue, QueueError};
 use billfold_core::id::WorkspaceId;
 use billfold_store::{LocalRow, LocalRows, Store, StoreError};
+use events::EventLane;
+pub use events::{Finished, TakenEvent};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};

@@ -156,6 +156,10 @@ impl EventWorker {
     /// One of them broke the others' worker; which one shows when each is alone.
     async fn handle_singly(&mut self, taken: Vec<TakenEvent>) -> Result<(), StoreError> {
         for one in taken {
+            if *self.stop.borrow() == Running::Stop {
+                // The rest is there again at the next start.
+                return Ok(());
+            }
             let finished = match self.run(std::slice::from_ref(&one)).await {
                 Ended::Handled(handled) => match handled.first() {
                     Some(Handled::Again(after)) => Finished::Again(*after),
@@ -359,6 +363,41 @@ mod tests {
         let left = store.local_rows("queue-recompute").all().await.unwrap();
         assert_eq!(left.len(), 1, "{left:?}");
         assert!(left[0].body.contains("panics") && left[0].body.contains("\"failures\":1"), "{left:?}");
+    }
+
+    /// An event with an id.
+    fn event(id: &str) -> Message {
+        let text = format!(
+            r#"{{"kind":"event","workspace":"acme","event":{{"id":"{id}","created":"2026-01-01T00:00:00Z",
+            "about":"Nothing","payload":null,"ticket":{{"process":1,"number":1}}}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_event_that_panics_takes_no_other_with_it() {
+        let (store, queue) = queue().await;
+        for id in ["evt_1", "evt_bad", "evt_2"] {
+            queue.send(event(id), Duration::ZERO).await.unwrap();
+        }
+        let (told, mut hear) = mpsc::unbounded_channel();
+        let events: EventHandler = Arc::new(move |messages: Vec<Message>| {
+            let told = told.clone();
+            async move {
+                assert!(!messages.contains(&event("evt_bad")), "as asked");
+                messages.iter().for_each(|message| told.send(message.clone()).unwrap());
+                vec![Handled::Done; messages.len()]
+            }
+            .boxed()
+        });
+        let (handler, _hear) = handler();
+        let workers = Workers::with_handlers(&queue, &handler, &events);
+        assert_eq!(hear.recv().await, Some(event("evt_1")));
+        assert_eq!(hear.recv().await, Some(event("evt_2")));
+        workers.stop().await;
+        let left = store.local_rows("queue-event").all().await.unwrap();
+        assert_eq!((left.len(), queue.waiting_events()), (1, 1), "{left:?}");
+        assert!(left[0].body.contains("evt_bad") && left[0].body.contains("\"failures\":1"), "{left:?}");
     }
 
     #[tokio::test]

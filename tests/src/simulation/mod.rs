@@ -10,9 +10,7 @@ mod parts;
 mod wire;
 
 use anyhow::{Context as _, bail};
-use billfold_app::{
-    App, Config, ConnectRequest, Handled, Kind, LimitsConfig, Message, OtherData, Parts, Unreceived,
-};
+use billfold_app::{App, Config, ConnectRequest, Handled, Kind, LimitsConfig, Message, OtherData, Parts, Unreceived};
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::fold::Rule;
 use billfold_core::id::{EndpointId, WorkspaceId};
@@ -20,8 +18,8 @@ use billfold_core::run::Trigger;
 use billfold_sim::{Change, Delivery, Dice, Fault, Faults, Sim, Spec, Version};
 use billfold_store::{Store, embedded};
 use billfold_stripe::{Base, Client};
-pub use calls::{Dies, Trouble};
 use calls::Calls;
+pub use calls::{Dies, Trouble};
 use parts::{Drawer, Mailbox, SimClock};
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -137,7 +135,8 @@ impl Simulation {
         let store_per_mille = if self.dice.chance(300) { 1 + self.dice.below(30) } else { 0 };
         self.arm(Trouble { dies_at, store_per_mille }, next_death);
         if self.dice.chance(60) {
-            let kinds = vec![Fault::InternalError, Fault::BadGateway, Fault::Reset, Fault::LockTimeout, Fault::Truncated];
+            let kinds =
+                vec![Fault::InternalError, Fault::BadGateway, Fault::Reset, Fault::LockTimeout, Fault::Truncated];
             let every = Some(12 + self.dice.below(30));
             self.sim.set_faults(Faults { every, kinds, ..Faults::default() });
         }
@@ -202,6 +201,12 @@ impl Simulation {
         self.endpoint = EndpointId::new(url.rsplit('/').next().unwrap_or_default())?;
         self.work();
         Ok(())
+    }
+
+    /// Where deliveries go.
+    #[must_use]
+    pub fn endpoint(&self) -> &EndpointId {
+        &self.endpoint
     }
 
     /// The program as it runs now.
@@ -340,7 +345,8 @@ impl Simulation {
             self.mailbox.redeliver();
             if self.calls.is_dead() {
                 let dies = if self.dice.chance(500) { Dies::Before } else { Dies::After };
-                self.calls.arm(Trouble { dies_at: self.next_death.take().map(|at| (at, dies)), ..self.calls.trouble() });
+                self.calls
+                    .arm(Trouble { dies_at: self.next_death.take().map(|at| (at, dies)), ..self.calls.trouble() });
             }
             self.calls.live_again();
             self.app = app(&self.sim, &self.wire.base, &self.store, &self.mailbox, &self.vault, self.rule)?;

@@ -5,7 +5,7 @@
 //! The rule is the same as for one event; an object's versions that are overtaken within the burst are not written.
 
 use super::Delivered;
-use super::fold::{Candidate, Folder, FoldError, Listed, Told};
+use super::fold::{Candidate, FoldError, Folder, Listed, Told};
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::recompute;

@@ -286,3 +286,7 @@ async fn count(rows: &LocalRows) -> Result<usize, StoreError> {
 fn text(body: &Body) -> Result<String, StoreError> {
     serde_json::to_string(body).map_err(|error| StoreError::Refused(error.into()))
 }
+
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;

@@ -9,3 +9,4 @@ pub mod console;
 pub mod progress;
 pub mod table;
 pub mod text;
+pub mod verify;
