@@ -73,6 +73,8 @@ pub struct WebhookCard {
     pub last_event_at: Option<Timestamp>,
     /// True if Billfold made the endpoint in Stripe.
     pub managed: bool,
+    /// How Billfold can make it; the link to a key that only reads does not ask for this.
+    pub managed_needs: Option<&'static str>,
     /// The events that an endpoint made by hand should ask for.
     #[schema(value_type = Vec<String>)]
     pub events: &'static [&'static str],
@@ -81,6 +83,11 @@ pub struct WebhookCard {
     /// How webhooks that never came are found.
     pub gaps: &'static str,
 }
+
+const MANAGED_NEEDS: &str = "Billfold can create this endpoint in Stripe by itself: grant write access to Webhook \
+                             Endpoints in your restricted key (nothing else of it needs write access) and send POST \
+                             /v1/stripe/webhook-endpoint. Without it, create the endpoint in Stripe by hand with this URL \
+                             and these events, and store its signing secret here.";
 
 impl App {
     /// The card.
@@ -125,6 +132,7 @@ impl App {
             status,
             last_event_at: webhook.last_event_at,
             managed: webhook.managed.is_some(),
+            managed_needs: webhook.managed.is_none().then_some(MANAGED_NEEDS),
             events: &ENABLED_EVENTS,
             error: (status == WebhookStatus::SignatureInvalid).then(signature_problem),
             gaps: gaps(connection),

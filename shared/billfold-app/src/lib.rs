@@ -33,5 +33,5 @@ pub use refusal::{Kind, Refusal};
 pub use revenue::{Explanation, Point, SummaryView, Trajectory};
 pub use settings::{AccountsMode, Settings, SettingsPatch, SettingsView};
 pub use vault::{Secret, Vault, VaultError};
-pub use verify::{Difference, Repair, Report, Unbalanced};
+pub use verify::{Compared, Difference, Repair, Report, Unbalanced};
 pub use webhook::{Delivered, Received, Unreceived};

@@ -218,6 +218,7 @@ impl Store {
         if writes.is_empty() {
             return Ok(Transacted::Done);
         }
+        let writes = crate::catalogue::with_revisions(writes);
         let items = writes.into_iter().map(|write| self.action(write.0)).collect::<Result<Vec<_>, _>>()?;
         let request = self.client.transact_write_items().set_transact_items(Some(items));
         let Err(error) = request.send().await else { return Ok(Transacted::Done) };
@@ -226,8 +227,12 @@ impl Store {
             if !failed.is_empty() {
                 return Ok(Transacted::Failed(failed));
             }
-            if cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict")) {
+            let any = |code: &str| cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code));
+            if any("TransactionConflict") {
                 return Err(StoreError::Conflict);
+            }
+            if any("ThrottlingError") || any("ProvisionedThroughputExceeded") {
+                return Err(StoreError::Unavailable(error.into()));
             }
         }
         Err(from_sdk(error))

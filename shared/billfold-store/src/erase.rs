@@ -35,6 +35,7 @@ impl Store {
             erased = erased.saturating_add(self.erase_partition(&key::catalogue_partition(ws, shard)).await?);
             erased = erased.saturating_add(self.erase_partition(&key::ledgers_partition(ws, shard)).await?);
         }
+        self.write(Write::delete(key::catalogue_revision(ws), When::Always)).await?;
         erased = erased.saturating_add(self.erase_runs(ws).await?);
         if what == Erase::Everything {
             erased = erased.saturating_add(self.erase_partition(&key::connection(ws).partition).await?);

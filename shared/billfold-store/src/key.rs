@@ -3,7 +3,7 @@
 //! | partition | sort | row |
 //! |---|---|---|
 //! | `W` | workspace | that the workspace exists |
-//! | `W#ws` | `CONN` `SETTINGS` `LEASE` `HOOK` `KNOWN` | connection, settings, the running sync, webhook, how far facts are known |
+//! | `W#ws` | `CONN` `SETTINGS` `LEASE` `HOOK` `KNOWN` `CATALOGUE` | connection, settings, the running sync, webhook, how far facts are known, the catalogue's revision |
 //! | `W#ws#R` | run | a run |
 //! | `W#ws#R#run` | `WIN#list#n` `SEEN#list#n#page` | a window with its checkpoint, the ids that a page listed |
 //! | `W#ws#P#shard` | `product#id` `price#id` `coupon#id` | the catalogue |
@@ -106,6 +106,17 @@ pub(crate) fn webhook(ws: &WorkspaceId) -> Key {
 
 pub(crate) fn known(ws: &WorkspaceId) -> Key {
     Key::new(format!("W#{ws}"), "KNOWN")
+}
+
+pub(crate) fn catalogue_revision(ws: &WorkspaceId) -> Key {
+    Key::new(format!("W#{ws}"), "CATALOGUE")
+}
+
+/// Where the revision of the catalogue is that a partition belongs to; `None` if it belongs to none.
+pub(crate) fn catalogue_revision_of(partition: &str) -> Option<Key> {
+    let (workspace, shard) = partition.rsplit_once("#P#")?;
+    let of_catalogue = workspace.starts_with("W#") && shard.parse::<u8>().is_ok();
+    of_catalogue.then(|| Key::new(workspace.to_owned(), "CATALOGUE"))
 }
 
 pub(crate) fn endpoint(id: &EndpointId) -> Key {
@@ -298,6 +309,18 @@ mod tests {
             for one in partitions(&ws(&a)) {
                 prop_assert!(!partitions(&ws(&b)).contains(&one), "{}", one);
             }
+        }
+    }
+
+    #[test]
+    fn only_partitions_of_the_catalogue_lead_to_its_revision() {
+        let acme = ws("acme");
+        for shard in 0..SHARDS {
+            assert_eq!(catalogue_revision_of(&catalogue_partition(&acme, shard)), Some(catalogue_revision(&acme)));
+        }
+        let customer = customer_partition(&acme, &CustomerId::new("cus_P").unwrap());
+        for other in [connection(&acme).partition, runs(&acme), customer, dirty_partition(&acme, 1), workspaces()] {
+            assert_eq!(catalogue_revision_of(&other), None, "{other}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod account_list;
 mod accounts;
+mod catalogue;
 mod client;
 mod connection;
 mod dirty;

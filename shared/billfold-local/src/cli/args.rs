@@ -37,6 +37,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Sync now and follow it to its end
     Sync(SyncArgs),
+    /// Compare what is stored with what Stripe says, and show every difference
+    Verify(VerifyArgs),
     /// List accounts with MRR, ARR, payment status and renewal
     Accounts(AccountsArgs),
     /// Show one account: figures, subscriptions, invoices
@@ -195,6 +197,24 @@ pub struct SyncArgs {
     /// Start it and return at once; without this a sync that is running already is followed
     #[arg(long)]
     pub no_wait: bool,
+}
+
+/// `billfold verify`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  billfold verify --all --repair\n\nExits with 1 if differences remain.")]
+pub struct VerifyArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
+    /// Compare every object; takes a request to Stripe for each
+    #[arg(long, conflicts_with = "sample")]
+    pub all: bool,
+    /// Compare so many objects, taken by chance
+    #[arg(long, default_value_t = 200, value_parser = limit)]
+    pub sample: usize,
+    /// Put right what differs
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// `billfold accounts`

@@ -12,6 +12,7 @@ mod revenue;
 mod serve;
 mod sync;
 mod token;
+mod verify;
 
 pub use exit::{Exit, Failure};
 pub use input::Input;
@@ -69,6 +70,7 @@ pub async fn run(cli: Cli, surroundings: &mut Surroundings) -> Exit {
         Command::Status(args) => connection::status(&args, surroundings).await,
         Command::Disconnect(args) => connection::disconnect(&args, surroundings).await,
         Command::Sync(args) => sync::sync(&args, surroundings).await,
+        Command::Verify(args) => verify::verify(&args, surroundings).await,
         Command::Accounts(args) => accounts::accounts(args, surroundings).await,
         Command::Account(args) => accounts::account(&args, surroundings).await,
         Command::Summary(args) => revenue::summary(&args, surroundings).await,

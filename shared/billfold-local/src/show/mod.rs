@@ -10,3 +10,4 @@ pub mod progress;
 pub mod revenue;
 pub mod table;
 pub mod text;
+pub mod verify;
