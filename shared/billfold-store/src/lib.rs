@@ -16,6 +16,7 @@ mod facts;
 mod item;
 mod key;
 mod local;
+mod money_back;
 mod runs;
 #[cfg(feature = "embedded")]
 mod table;

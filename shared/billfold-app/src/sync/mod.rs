@@ -6,6 +6,7 @@ mod missing;
 pub(crate) mod page;
 mod worker;
 
+pub(crate) use listing::endpoint;
 pub(crate) use worker::{Stopped, problem};
 
 use crate::app::App;
@@ -170,10 +171,9 @@ pub(crate) fn add_up(run: &mut Run, checkpoints: &[Checkpoint]) {
         let mut sum = (0u64, 0u64);
         for checkpoint in checkpoints {
             let part = match checkpoint {
-                // A coupon is read with the products, but it is not one.
+                // A coupon is read with the products and a refund with the invoices, but it is not one.
                 Checkpoint::List(window) if window.listing.stage() == stage => {
-                    let counts = window.listing.kind() != billfold_core::facts::Kind::Coupon;
-                    (if counts { window.records } else { 0 }, window.requests)
+                    (if window.listing.is_beside() { 0 } else { window.records }, window.requests)
                 }
                 Checkpoint::Billing(shard) if stage == Stage::AccountBilling => (shard.records, 0),
                 _ => continue,

@@ -208,7 +208,7 @@ impl Worker {
         if found.len() >= planned as usize {
             return Ok(found);
         }
-        let since = |listing| if listing == Listing::Invoices { run.invoices_since } else { None };
+        let since = |listing: Listing| if listing.is_windowed() { run.invoices_since } else { None };
         let windows = Listing::ALL.map(|listing| Checkpoint::List(Window::whole(listing, since(listing))));
         let shards = (0..SHARDS).map(|shard| Checkpoint::Billing(BillingShard { shard, done: false, records: 0 }));
         let all: Vec<Checkpoint> = windows.into_iter().chain(shards).collect();

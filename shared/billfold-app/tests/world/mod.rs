@@ -6,7 +6,7 @@ use billfold_app::{
 };
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::run::{Run, Trigger};
-use billfold_sim::{AccountTruth, Dice, Sim, Spec, Truth};
+use billfold_sim::{AccountTruth, Dice, InvoiceTruth, Sim, Spec, Truth};
 use billfold_store::{Direction, ListQuery, SortBy, embedded};
 use billfold_stripe::Base;
 use futures::FutureExt as _;
@@ -223,22 +223,46 @@ impl World {
     }
 
     pub async fn assert_exact(&self) {
-        self.assert_exact_for(&self.sim.truth()).await;
+        self.assert_exact_for(&self.sim).await;
     }
 
     /// Compares every account with the truth, to the cent, and that there is none too many.
-    pub async fn assert_exact_for(&self, truth: &Truth) {
+    pub async fn assert_exact_for(&self, sim: &Sim) {
+        let truth = &sim.truth();
         let accounts = self.accounts().await;
         let expected = truth.accounts();
+        let books = sim.invoice_money();
         for truth in expected.values() {
             let customer = CustomerId::new(truth.customers[0].as_str()).unwrap();
             let matched = self.app.store().customer_rows(&self.ws, &customer).await.unwrap().matched;
             let account =
                 matched.and_then(|matched| matched.account).unwrap_or_else(|| panic!("{customer} has no account"));
             same(truth, accounts.get(&account).unwrap());
+            self.assert_same_money(&books, &account, accounts.get(&account).unwrap()).await;
         }
         let only_deleted = self.only_deleted(truth, &accounts).await;
         assert_eq!(accounts.len(), expected.len() + only_deleted, "accounts");
+    }
+
+    /// Lifetime value and what was refunded, against the books of the invoices that are stored.
+    async fn assert_same_money(&self, books: &BTreeMap<String, InvoiceTruth>, id: &AccountId, billing: &Value) {
+        let store = self.app.store();
+        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+        for customer in store.account_rows(&self.ws, id).await.unwrap().customers {
+            for invoice in store.customer_rows(&self.ws, &customer).await.unwrap().invoices {
+                let Some(money) = books.get(invoice.id.as_str()).filter(|money| !money.test_clock) else { continue };
+                *expected.entry(money.currency.clone()).or_default() += money.lifetime_value();
+            }
+        }
+        expected.retain(|_, amount| *amount != 0);
+        let ours = billing["lifetime_value"].as_object().unwrap().iter();
+        let ours: BTreeMap<String, i64> =
+            ours.map(|(c, money)| (c.clone(), money["amount"].as_i64().unwrap())).collect();
+        assert_eq!(ours, expected, "lifetime value of {id}");
+        for row in billing["invoices"].as_array().unwrap() {
+            let refunded = books[row["id"].as_str().unwrap()].refunded;
+            assert_eq!(row["refunded"]["amount"].as_i64(), Some(refunded), "{row:#}");
+        }
     }
 
     /// Accounts whose customers have all been deleted since they were read: they stay, with their history.

@@ -5,6 +5,9 @@
 //! itself is not in it. Objects of test clocks are in no figure and no list.
 
 mod invoices;
+mod money_back;
+#[cfg(test)]
+mod money_back_tests;
 mod payment;
 #[cfg(test)]
 mod payment_tests;
@@ -16,12 +19,13 @@ mod totals;
 mod trial;
 
 pub use invoices::{InvoiceRow, newest_invoices};
+pub use money_back::{OpenDispute, Returned};
 pub use payment::{Health, Level, PaymentStatus, Pillar};
 pub use rates::{RateSource, Rates, RatesError};
 pub use subscriptions::{Promise, SubscriptionRow};
 pub use trial::{Trial, TrialState};
 
-use crate::facts::{Customer, Invoice, Subscription};
+use crate::facts::{Customer, Invoice, MoneyBack, Subscription};
 use crate::id::{ItemId, SubscriptionId};
 use crate::money::{Currency, Money};
 use crate::mrr::{self, Catalogue, Context, Policy, SubscriptionMrr};
@@ -50,6 +54,8 @@ pub struct CustomerFacts {
     pub subscriptions: Vec<Subscription>,
     /// Its invoices, in any order.
     pub invoices: Vec<Invoice>,
+    /// What went back to it.
+    pub money_back: MoneyBack,
 }
 
 /// An account's billing.
@@ -81,8 +87,7 @@ pub struct AccountBilling {
     pub renews_at: Option<Timestamp>,
     /// The subscriptions: live ones first, larger ones first.
     pub subscriptions: Vec<SubscriptionRow>,
-    /// Paid on invoices less credited after payment, for each currency. Refunds and lost disputes are not taken off:
-    /// they are not read yet.
+    /// Paid on invoices less refunds, lost disputes and credits after payment, for each currency (MRR.md §5).
     pub lifetime_value: BTreeMap<Currency, Money>,
     /// What the customer was sold.
     pub promise: Promise,
@@ -99,8 +104,24 @@ pub struct BillingTab {
     pub billing: AccountBilling,
     /// The newest invoices, at most [`INVOICES_SHOWN`].
     pub invoices: Vec<InvoiceRow>,
+    /// What lifetime value leaves out, because the key may not read it.
+    #[serde(default)]
+    pub lifetime_value_without: Vec<LeftOut>,
     /// When the last sync succeeded.
     pub as_of: Option<Timestamp>,
+}
+
+/// Something that a figure leaves out, because the key may not read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// What is not read, as Stripe's dashboard calls it.
+    pub resource: String,
+    /// The name of the permission.
+    pub permission: String,
+    /// What it is for.
+    pub why: String,
+    /// What to do.
+    pub fix: String,
 }
 
 /// Something that could not be worked out.
@@ -137,7 +158,7 @@ pub fn account(
         explained(settings, catalogue, customers, now).filter(|one| !one.of_test_clock()).collect();
     let mut not_computable: Vec<Uncomputed> = explained.iter().flat_map(uncomputed).collect();
     let totals = totals::totals(settings, &explained);
-    let (lifetime_value, too_large) = invoices::lifetime_value(customers);
+    let (lifetime_value, too_large) = Returned::of_account(customers).lifetime_value();
     let sums = totals.too_large.iter().map(|currency| ("the MRR or ARR", currency));
     let sums = sums.chain(too_large.iter().map(|currency| ("the lifetime value", currency)));
     not_computable.extend(sums.map(|(what, currency)| Uncomputed {
