@@ -132,7 +132,8 @@ impl Simulation {
                 .and_then(|matched| matched.account.clone())
                 .with_context(|| format!("{customer} has no account, is marked: {is_marked}, {matched:?}"))?;
             let billing = self.app().account_billing(&self.ws, &id).await?;
-            same_account(account, &serde_json::to_value(&billing)?)?;
+            same_account(account, &serde_json::to_value(&billing)?)
+                .with_context(|| format!("is marked: {is_marked}"))?;
             self.same_money(&id, &billing).await?;
         }
         Ok(())

@@ -78,6 +78,12 @@ impl Vault for Drawer {
     }
 }
 
+/// Where the rest of the world is.
+struct Elsewhere {
+    stripe: String,
+    rates_url: String,
+}
+
 impl World {
     pub async fn new(seed: u64, customers: u32) -> Self {
         let sim = Sim::generate(&Spec::new(seed, customers, NOW));
@@ -85,30 +91,42 @@ impl World {
         let sim_base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(sim.clone().serve(listener));
         let store = embedded::memory().await.unwrap();
-        Self::over(sim, sim_base, store, Arc::default(), Arc::default())
+        let elsewhere = Elsewhere { stripe: sim_base, rates_url: billfold_app::ECB_DAILY_URL.to_owned() };
+        Self::over(sim, elsewhere, store, Arc::default(), Arc::default())
     }
 
     fn over(
         sim: Sim,
-        sim_base: String,
+        elsewhere: Elsewhere,
         store: billfold_store::Store,
         mailbox: Arc<Mailbox>,
         vault: Arc<Drawer>,
     ) -> Self {
         let config = Config {
-            stripe: Base::parse(&sim_base).unwrap(),
+            stripe: Base::parse(&elsewhere.stripe).unwrap(),
             limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e4), endpoint_per_s: Some(1e4) },
             public_url: "http://127.0.0.1:1".into(),
+            rates_url: elsewhere.rates_url.clone(),
         };
         let clock = Arc::new(SimClock(sim.clone()));
         let parts = Parts { store, queue: mailbox.clone(), vault: vault.clone(), clock, config };
+        let sim_base = elsewhere.stripe;
         Self { app: App::new(parts).unwrap(), sim, sim_base, ws: WorkspaceId::new("acme").unwrap(), mailbox, vault }
     }
 
     /// The same Billfold, with Stripe somewhere else.
     pub fn at(&self, sim_base: &str) -> Self {
-        let vault = self.vault.clone();
-        Self::over(self.sim.clone(), sim_base.to_owned(), self.app.store().clone(), Arc::default(), vault)
+        let rates_url = billfold_app::ECB_DAILY_URL.to_owned();
+        self.with(Elsewhere { stripe: sim_base.to_owned(), rates_url })
+    }
+
+    /// The same Billfold, with the rates somewhere else.
+    pub fn with_rates_at(&self, rates_url: &str) -> Self {
+        self.with(Elsewhere { stripe: self.sim_base.clone(), rates_url: rates_url.to_owned() })
+    }
+
+    fn with(&self, elsewhere: Elsewhere) -> Self {
+        Self::over(self.sim.clone(), elsewhere, self.app.store().clone(), Arc::default(), self.vault.clone())
     }
 
     pub async fn connect_with(&self, key: &str, other_data: OtherData) -> Result<(), Refusal> {
@@ -188,6 +206,13 @@ impl World {
             if !run.is_running() {
                 return run;
             }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until nothing is left to be computed.
+    pub async fn calm(&self) {
+        while self.app.store().is_marked(&self.ws).await.unwrap() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

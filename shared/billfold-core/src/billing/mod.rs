@@ -4,6 +4,7 @@
 //! Equal facts, settings and moment give equal billing, so that what has not changed need not be written: the moment
 //! itself is not in it. Objects of test clocks are in no figure and no list.
 
+mod ecb;
 mod invoices;
 mod money_back;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 mod totals;
 mod trial;
 
+pub use ecb::{DIGITS, EcbError, ReferenceRates};
 pub use invoices::{InvoiceRow, newest_invoices};
 pub use money_back::{OpenDispute, Returned};
 pub use payment::{Health, Level, PaymentStatus, Pillar};
