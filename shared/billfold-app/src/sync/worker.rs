@@ -255,7 +255,8 @@ impl Worker {
         // An account whose customers are marked in several shards is computed as often, but counted once.
         let counted = Arc::new(Mutex::default());
         let mut drained = JoinSet::new();
-        for shard in shards.into_iter().filter(|shard| !shard.done) {
+        // Those that were done too: a worker that was stopped after them read no events since, and this one has.
+        for shard in shards {
             drained.spawn(self.clone().drain(shard, Arc::clone(&counted)));
         }
         while let Some(joined) = drained.join_next().await {
