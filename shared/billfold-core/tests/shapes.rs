@@ -7,6 +7,7 @@ use billfold_core::facts::{
     AppliedDiscount, DisputeStatus, Fact, Interval, Invoice, InvoiceStatus, Kind, PriceKind, RefundStatus,
     Subscription, SubscriptionStatus, TiersMode,
 };
+use billfold_core::id::PaymentId;
 use billfold_core::stripe::{Reading, Unreadable, read, read_invoice_of_payment, read_item};
 use serde_json::{Value, json};
 
@@ -216,7 +217,7 @@ fn money_back_names_its_customer_or_its_charge_does() {
     let listed = refund(r#""status":"succeeded","charge":{"id":"ch_1","customer":"cus_1"},"customer":"cus_1""#);
     let Reading::Live { fact: Fact::Refund(one), nested: None } = &listed else { panic!("{listed:?}") };
     assert_eq!((one.customer.as_str(), one.amount, &one.status), ("cus_1", 300, &RefundStatus::Succeeded));
-    assert_eq!(one.payment.ids().map(|id| id.as_str()).collect::<Vec<_>>(), ["pi_1", "ch_1"]);
+    assert_eq!(one.payment.ids().map(PaymentId::as_str).collect::<Vec<_>>(), ["pi_1", "ch_1"]);
     let event = refund(r#""status":"succeeded","charge":"ch_1","customer":"cus_1""#);
     assert_eq!(event, listed, "an event says what the list says");
     let old = refund(r#""status":"succeeded","charge":{"id":"ch_1","customer":{"id":"cus_1","deleted":true}}"#);
