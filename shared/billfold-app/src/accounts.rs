@@ -1,12 +1,14 @@
 //! Accounts: one at a time, their billing, and whose a customer is when a person says so.
 
 use crate::app::App;
+use crate::permissions::left_out_of_lifetime_value;
 use crate::recompute::Batch;
 use crate::refusal::{Kind, Refusal};
-use billfold_core::billing::{BillingTab, INVOICES_SHOWN, newest_invoices};
+use billfold_core::billing::{BillingTab, INVOICES_SHOWN, Returned, newest_invoices};
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::matching::{MatchRule, clean_domain, is_personal};
 use billfold_store::{AccountRow, AccountRows, AccountSource, ListRow, Matched, Store, StoreError, Subject, Write};
+use billfold_stripe::Endpoint;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,11 +125,22 @@ impl App {
         let rows = self.store().account_rows(ws, id).await?;
         let billing = rows.billing.ok_or_else(|| Refusal::not_found("account"))?;
         let invoices = rows.customers.iter().map(|customer| self.store().newest_invoices(ws, customer, INVOICES_SHOWN));
-        let invoices = futures::future::try_join_all(invoices).await?;
+        let back = rows.customers.iter().map(|customer| self.store().money_back(ws, customer));
+        let (invoices, back) =
+            futures::future::try_join(futures::future::try_join_all(invoices), futures::future::try_join_all(back))
+                .await?;
+        let connection = self.store().connection(ws).await?;
+        let left_out = left_out_of_lifetime_value(&connection.permissions);
+        let refunds = Endpoint::Refunds.permission();
+        let returned = left_out
+            .iter()
+            .all(|left_out| left_out.permission != refunds)
+            .then(|| Returned::of(invoices.iter().flatten(), &back));
         Ok(BillingTab {
             billing: serde_json::from_str(&billing.row).map_err(Refusal::internal)?,
-            invoices: newest_invoices(invoices.iter().flatten()),
-            as_of: self.store().connection(ws).await?.last_sync_at,
+            invoices: newest_invoices(invoices.iter().flatten(), returned.as_ref()),
+            lifetime_value_without: left_out,
+            as_of: connection.last_sync_at,
         })
     }
 

@@ -39,6 +39,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Where Billfold is, for the webhook URL: scheme and host, no path.
     pub public_url: String,
+    /// Where the European Central Bank's rates are read: [`crate::ECB_DAILY_URL`], or a mirror of it.
+    pub rates_url: String,
 }
 
 /// How fast Stripe may be asked; what is not said is Stripe's own limit for the key's mode, and four fifths of it.

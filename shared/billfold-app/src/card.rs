@@ -58,6 +58,8 @@ pub struct Card {
     pub sync: Option<crate::http::RunView>,
     /// What somebody has to do.
     pub error: Option<Problem>,
+    /// Why the rates of other currencies are not the newest, if the workspace wants the bank's and they are not.
+    pub rates_error: Option<Problem>,
     /// The form that makes a fitting key.
     pub prefilled_key_url: String,
 }
@@ -119,6 +121,7 @@ impl App {
             last_sync_at: connection.last_sync_at,
             sync: last.map(Into::into),
             error: connection.error.clone(),
+            rates_error: self.settings(ws).await?.ecb.and_then(|ecb| ecb.problem),
             prefilled_key_url: prefilled_key_url(key.is_some_and(|key| key.mode == Mode::Test)),
         })
     }

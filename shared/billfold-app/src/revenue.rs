@@ -153,6 +153,7 @@ impl App {
                 customer: rows.customer,
                 subscriptions: rows.subscriptions,
                 invoices: rows.invoices,
+                money_back: rows.money_back,
             })
             .collect();
         let now = self.now();

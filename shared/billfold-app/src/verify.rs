@@ -138,9 +138,7 @@ impl App {
         let unknown = unknown.into_iter().map(|matched| matched.customer);
         for customer in self.every_customer(ws).await?.into_iter().chain(unknown) {
             let rows = self.store().customer_rows(ws, &customer).await?;
-            facts.extend(rows.customer.map(|one| Fact::Customer(Box::new(one))));
-            facts.extend(rows.subscriptions.into_iter().map(|one| Fact::Subscription(Box::new(one))));
-            facts.extend(rows.invoices.into_iter().map(|one| Fact::Invoice(Box::new(one))));
+            facts.extend(rows.into_facts());
         }
         Ok(facts)
     }
@@ -162,10 +160,7 @@ impl App {
             return Ok(catalogue.into_iter().find(|one| one.kind() == fact.kind() && one.id() == fact.id()));
         };
         let rows = self.store().customer_rows(ws, customer).await?;
-        let all = rows.customer.map(|one| Fact::Customer(Box::new(one))).into_iter();
-        let all = all.chain(rows.subscriptions.into_iter().map(|one| Fact::Subscription(Box::new(one))));
-        let mut all = all.chain(rows.invoices.into_iter().map(|one| Fact::Invoice(Box::new(one))));
-        Ok(all.find(|one| one.kind() == fact.kind() && one.id() == fact.id()))
+        Ok(rows.into_facts().find(|one| one.kind() == fact.kind() && one.id() == fact.id()))
     }
 }
 

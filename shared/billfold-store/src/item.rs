@@ -22,6 +22,9 @@ pub(crate) mod attribute {
     pub(crate) const AS_OF: &str = "as_of";
     /// Digest of the body.
     pub(crate) const DIGEST: &str = "d";
+    /// The payments that are known to be of an invoice: ids, separated by spaces. Beside the body, because they are not
+    /// part of what is compared.
+    pub(crate) const PAYMENTS: &str = "pay";
     /// Present on tombstones.
     pub(crate) const GONE: &str = "gone";
     /// Fencing number.

@@ -7,7 +7,7 @@
 //! | `W#ws#R` | run | a run |
 //! | `W#ws#R#run` | `WIN#list#n` `SEEN#list#n#page` | a window with its checkpoint, the ids that a page listed |
 //! | `W#ws#P#shard` | `product#id` `price#id` `coupon#id` | the catalogue |
-//! | `W#ws#C#cus` | `CUS` `MATCH` `SUB#id` `INV#newest-first#id` | a customer's facts, and whose they are |
+//! | `W#ws#C#cus` | `CUS` `MATCH` `SUB#id` `INV#newest-first#id` `BACK#kind#id` | a customer's facts, and whose they are |
 //! | `W#ws#I#invoice` | `n` | a part of an invoice's long list of lines |
 //! | `W#ws#A#acc` | `ACCOUNT` `LIST` `BILLING` `CUS#cus` `SIG#id` | an account: who it is, its line in the table, its billing, its customers, its signals |
 //! | `W#ws#S#shard` | `acc#part` | an account's ledger and where it stands: what the summary reads |
@@ -75,6 +75,7 @@ pub(crate) mod sort {
     pub(crate) const CUSTOMER_PREFIX: &str = "CUS#";
     pub(crate) const SUBSCRIPTION_PREFIX: &str = "SUB#";
     pub(crate) const INVOICE_PREFIX: &str = "INV#";
+    pub(crate) const MONEY_BACK_PREFIX: &str = "BACK#";
     pub(crate) const WINDOW_PREFIX: &str = "WIN#";
     pub(crate) const SIGNAL_PREFIX: &str = "SIG#";
     pub(crate) const SEEN_PREFIX: &str = "SEEN#";
@@ -249,6 +250,11 @@ pub(crate) fn subscription(ws: &WorkspaceId, customer: &CustomerId, id: &str) ->
 pub(crate) fn invoice(ws: &WorkspaceId, customer: &CustomerId, created: Timestamp, id: &str) -> Key {
     let newest_first = i64::MAX.saturating_sub(created.as_second());
     Key::new(customer_partition(ws, customer), format!("{}{newest_first:019}#{id}", sort::INVOICE_PREFIX))
+}
+
+/// Where a refund, a dispute or a credit note lives.
+pub(crate) fn money_back(ws: &WorkspaceId, customer: &CustomerId, kind: Kind, id: &str) -> Key {
+    Key::new(customer_partition(ws, customer), format!("{}{}#{id}", sort::MONEY_BACK_PREFIX, kind.as_str()))
 }
 
 /// Where a part of an invoice's long list of lines lives.

@@ -19,6 +19,7 @@ mod item;
 mod key;
 mod ledgers;
 mod local;
+mod money_back;
 mod runs;
 mod signals;
 #[cfg(feature = "embedded")]

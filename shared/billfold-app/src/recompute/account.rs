@@ -82,6 +82,7 @@ fn facts(rows: &CustomerRows) -> CustomerFacts {
         customer: rows.customer.clone(),
         subscriptions: rows.subscriptions.clone(),
         invoices: rows.invoices.clone(),
+        money_back: rows.money_back.clone(),
     }
 }
 

@@ -209,7 +209,7 @@ impl Worker {
         if found.len() >= planned as usize {
             return Ok(found);
         }
-        let since = |listing| if listing == Listing::Invoices { run.invoices_since } else { None };
+        let since = |listing: Listing| if listing.is_windowed() { run.invoices_since } else { None };
         let windows = Listing::ALL.map(|listing| Checkpoint::List(Window::whole(listing, since(listing))));
         let shards = (0..SHARDS).map(|shard| Checkpoint::Billing(BillingShard { shard, done: false, records: 0 }));
         let all: Vec<Checkpoint> = windows.into_iter().chain(shards).collect();
@@ -256,7 +256,8 @@ impl Worker {
         // An account whose customers are marked in several shards is computed as often, but counted once.
         let counted = Arc::new(Mutex::default());
         let mut drained = JoinSet::new();
-        for shard in shards.into_iter().filter(|shard| !shard.done) {
+        // Those that were done too: a worker that was stopped after them read no events since, and this one has.
+        for shard in shards {
             drained.spawn(self.clone().drain(shard, Arc::clone(&counted)));
         }
         while let Some(joined) = drained.join_next().await {

@@ -24,7 +24,12 @@ pub(super) struct Account {
 impl Account {
     pub(super) fn new(subscriptions: Vec<Subscription>) -> Self {
         let settings = Settings { currency: Currency::USD, policy: Policy::default(), rates: None };
-        let facts = CustomerFacts { customer: Some(customer("cus_1")), subscriptions, invoices: Vec::new() };
+        let facts = CustomerFacts {
+            customer: Some(customer("cus_1")),
+            subscriptions,
+            invoices: Vec::new(),
+            money_back: Default::default(),
+        };
         Self {
             settings,
             catalogue: Catalogue::default(),

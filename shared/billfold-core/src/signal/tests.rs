@@ -25,6 +25,7 @@ impl Account {
             customer: Some(customer("cus_1")),
             subscriptions: vec![subscription],
             invoices: Vec::new(),
+            money_back: Default::default(),
         };
         Self { facts, observed_since: Some(in_days(-365)), ledger: None, signals: BTreeMap::new() }
     }

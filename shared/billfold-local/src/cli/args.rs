@@ -90,6 +90,9 @@ pub struct ServeArgs {
     /// Where Stripe is: scheme, host and port
     #[arg(long, env = "STRIPE_API_BASE", value_name = "URL", default_value_t)]
     pub stripe_api_base: Base,
+    /// Where the European Central Bank's daily rates are read [default: at the bank]
+    #[arg(long, env = "BILLFOLD_RATES_URL", value_name = "URL")]
+    pub rates_url: Option<String>,
     /// The part of Stripe's rate limits that Billfold takes, from 0.01 to 1 [default: 0.8]
     #[arg(long, value_name = "PART", value_parser = share)]
     pub stripe_share: Option<f64>,
