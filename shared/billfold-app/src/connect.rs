@@ -6,6 +6,7 @@ use crate::permissions;
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;
 use crate::vault::Secret;
+use billfold_core::audit::{Action, Deed};
 use billfold_core::connection::{Access, ConnectedKey, Connection, Mismatch, Permission};
 use billfold_core::id::WorkspaceId;
 use billfold_core::key::{KeyShape, check_signing_secret, key_shape};
@@ -15,6 +16,7 @@ use billfold_stripe::{AccountIdentity, Client, Endpoint, Patience, StripeError};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::time::Duration;
 
 /// What somebody pasted.
@@ -86,7 +88,11 @@ impl App {
         if mismatch.is_some() {
             self.erase_synced(ws).await?;
         }
+        let label = shape.label.clone();
         self.keep(ws, &request, shape, identity, permissions).await?;
+        let told =
+            self.store().connection(ws).await?.key.map(|key| json!({"mode": key.mode, "account": key.account_id}));
+        self.note(ws, Deed::new(Action::StripeConnected).to(label).after(told.unwrap_or_default())).await?;
         match self.start_sync(ws, Trigger::Connect).await {
             Ok(_) => Ok(()),
             // A reconnect while a sync runs: it goes on with the new key.
@@ -143,11 +149,13 @@ impl App {
         }
         let Some(secret) = secret else {
             self.vault().forget(ws, Secret::SigningSecrets).await?;
-            return self.endpoint_changed(ws).await;
+            self.endpoint_changed(ws).await?;
+            return self.note(ws, Deed::new(Action::SigningSecretsRemoved)).await;
         };
         check_signing_secret(secret.expose_secret())
             .map_err(|error| Refusal::invalid("webhook_secret_format", "webhook_secret", error.to_string()))?;
-        self.put_signing_secret(ws, secret).await
+        self.put_signing_secret(ws, secret).await?;
+        self.note(ws, Deed::new(Action::SigningSecretAdded)).await
     }
 
     pub(crate) async fn put_signing_secret(&self, ws: &WorkspaceId, secret: &SecretString) -> Result<(), Refusal> {
@@ -220,7 +228,7 @@ impl App {
             self.switch_off(ws, managed).await?;
         }
         tracing::info!(workspace = %ws, "Stripe was disconnected");
-        Ok(())
+        self.note(ws, Deed::new(Action::StripeDisconnected)).await
     }
 }
 

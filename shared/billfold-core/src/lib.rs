@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should"))]
 
+pub mod audit;
 pub mod billing;
 pub mod connection;
 pub mod event;
@@ -19,5 +20,6 @@ pub mod mrr;
 pub mod run;
 pub mod signature;
 pub mod stripe;
+pub mod text;
 pub mod webhook;
 pub mod window;

@@ -98,7 +98,7 @@ pub struct Matched {
 pub struct Versioned<T> {
     /// The row.
     pub row: T,
-    rev: u64,
+    pub(crate) rev: u64,
 }
 
 /// Everything that is stored under an account.

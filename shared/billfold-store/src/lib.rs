@@ -5,6 +5,7 @@
 //! version of an object wins, and what a number is, comes from `billfold-core`.
 
 mod accounts;
+mod audit;
 mod client;
 mod connection;
 mod dirty;
@@ -13,6 +14,8 @@ pub mod embedded;
 mod erase;
 mod error;
 mod facts;
+mod given;
+mod invite;
 mod item;
 mod key;
 mod local;
@@ -31,6 +34,7 @@ pub use dirty::{Mark, Subject};
 pub use erase::Erase;
 pub use error::StoreError;
 pub use facts::{CustomerRows, FactPlace, FactRow, StoredFact};
+pub use invite::{FoundInvite, Invite};
 pub use key::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME, SHARDS};
 pub use local::{LocalRow, LocalRows};
 pub use runs::{Fence, Saved};

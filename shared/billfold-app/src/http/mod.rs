@@ -1,8 +1,13 @@
 //! The HTTP API (axum): thin handlers over the use cases, one problem shape for every no, one place that decides who may.
 
 mod accounts;
+mod audit;
 mod body;
 mod connection;
+mod export;
+mod imports;
+mod invite_page;
+mod invites;
 mod page;
 mod problem;
 mod runs;
@@ -10,6 +15,7 @@ mod settings;
 mod webhook;
 mod who;
 
+pub use imports::{IMPORT_BYTES_MAX, IMPORT_TIME_MAX};
 pub use problem::{FieldError, Problem};
 pub use runs::RunView;
 
@@ -51,15 +57,23 @@ pub fn router(app: App, tokens: Arc<Tokens>) -> Router {
         .route("/settings", get(settings::show).patch(settings::change))
         .route("/syncs", get(runs::list).post(runs::start))
         .route("/syncs/{id}", get(runs::show).delete(runs::cancel))
-        .route("/accounts", get(accounts::list).post(accounts::create))
+        .route("/accounts", get(accounts::list))
         .route("/accounts/{id}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
         .route("/accounts/{id}/billing", get(accounts::billing))
         .route("/customers", get(accounts::customers))
-        .route("/customers/{id}/account", axum::routing::put(accounts::match_by_hand).delete(accounts::unmatch));
+        .route("/customers/{id}/account", axum::routing::put(accounts::match_by_hand).delete(accounts::unmatch))
+        .route("/accounts.csv", get(accounts::export))
+        .route("/stripe/invites", post(invites::create).delete(invites::withdraw))
+        .route("/audit", get(audit::list));
+    // A file of accounts may take longer than a request.
+    let files = Router::new()
+        .route("/v1/accounts", post(imports::create))
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, IMPORT_TIME_MAX));
     Router::new()
         .nest("/v1", v1)
         .route("/healthz", get(healthz))
         .route("/webhooks/stripe/{endpoint_id}", post(webhook::receive))
+        .route("/invites/{token}", get(invites::show).post(invites::follow))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -70,6 +84,7 @@ pub fn router(app: App, tokens: Arc<Tokens>) -> Router {
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_TIME_MAX))
+        .merge(files)
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .with_state(api)

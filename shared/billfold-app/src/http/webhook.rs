@@ -58,7 +58,7 @@ pub(super) async fn create_endpoint(
     who: Admin,
     Body(body): Body<EndpointBody>,
 ) -> Result<(StatusCode, Json<Card>), Problem> {
-    api.app.create_webhook_endpoint(&who.0.workspace, body.url.as_deref()).await?;
+    api.app.by(&who.0).create_webhook_endpoint(&who.0.workspace, body.url.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(api.app.card(&who.0.workspace).await?)))
 }
 
@@ -68,5 +68,5 @@ pub(super) async fn verify(
     Body(body): Body<VerifyBody>,
 ) -> Result<Json<Report>, Problem> {
     let repair = if body.repair { Repair::Yes } else { Repair::No };
-    Ok(Json(api.app.verify(&who.0.workspace, body.sample, repair).await?))
+    Ok(Json(api.app.by(&who.0).verify(&who.0.workspace, body.sample, repair).await?))
 }
