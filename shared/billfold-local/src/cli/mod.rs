@@ -6,11 +6,13 @@ pub mod args;
 mod connection;
 mod demo;
 mod exit;
+mod import;
 mod input;
 mod log;
 mod serve;
 mod sync;
 mod token;
+mod trust;
 
 pub use exit::{Exit, Failure};
 pub use input::Input;
@@ -66,6 +68,9 @@ pub async fn run(cli: Cli, surroundings: &mut Surroundings) -> Exit {
         Command::Token(args) => token::token(&args, surroundings),
         Command::Connect(args) => connection::connect(args, surroundings).await,
         Command::Status(args) => connection::status(&args, surroundings).await,
+        Command::Import(args) => import::import(&args, surroundings).await,
+        Command::Invite(args) => trust::invite(&args, surroundings).await,
+        Command::Audit(args) => trust::audit(&args, surroundings).await,
         Command::Disconnect(args) => connection::disconnect(&args, surroundings).await,
         Command::Sync(args) => sync::sync(&args, surroundings).await,
         Command::Accounts(args) => accounts::accounts(args, surroundings).await,
