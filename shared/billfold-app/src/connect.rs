@@ -45,19 +45,24 @@ pub(crate) const SOMEBODY_WAITS: Patience =
 /// How long a signing secret stays good after another took its place.
 const OLD_SECRET_GOOD: SignedDuration = SignedDuration::from_hours(24);
 
-/// A signing secret in the vault.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A signing secret in the vault. Its memory is cleared when it goes.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SigningSecret {
-    pub(crate) secret: String,
+    #[serde(serialize_with = "into_the_vault")]
+    pub(crate) secret: SecretString,
     /// Until when it is good; `None` for the newest.
     pub(crate) good_until: Option<Timestamp>,
+}
+
+fn into_the_vault<S: serde::Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
 }
 
 impl SigningSecret {
     /// The newest first; the others for another day, and not a second longer if they are added again.
     fn added(kept: Vec<Self>, secret: &str, now: Timestamp) -> Vec<Self> {
-        let newest = Self { secret: secret.to_owned(), good_until: None };
-        let aging = kept.into_iter().filter(|one| one.secret != secret).map(|one| {
+        let newest = Self { secret: SecretString::from(secret), good_until: None };
+        let aging = kept.into_iter().filter(|one| one.secret.expose_secret() != secret).map(|one| {
             let until = one.good_until.or_else(|| now.checked_add(OLD_SECRET_GOOD).ok());
             Self { good_until: until, ..one }
         });
@@ -295,13 +300,25 @@ mod tests {
     #[test]
     fn a_signing_secret_outlives_its_successor_by_a_day() {
         let at = |hours: i64| Timestamp::from_second(hours * 3600).unwrap();
-        let names = |secrets: &[SigningSecret]| secrets.iter().map(|one| one.secret.clone()).collect::<Vec<_>>();
+        let names = |secrets: &[SigningSecret]| {
+            secrets.iter().map(|one| one.secret.expose_secret().to_owned()).collect::<Vec<_>>()
+        };
         let first = SigningSecret::added(Vec::new(), "whsec_a", at(0));
         let second = SigningSecret::added(first, "whsec_b", at(1));
         assert_eq!(names(&second), ["whsec_b", "whsec_a"]);
         let again = SigningSecret::added(second.clone(), "whsec_b", at(20));
         assert_eq!(again[1].good_until, Some(at(25)));
         assert_eq!(names(&SigningSecret::added(second, "whsec_c", at(26))), ["whsec_c", "whsec_b"]);
+    }
+
+    #[test]
+    fn what_holds_a_secret_clears_its_memory() {
+        fn clears<T: secrecy::zeroize::ZeroizeOnDrop>(_: &T) {}
+        let request = ConnectRequest { api_key: "a".into(), webhook_secret: None, other_data: OtherData::Keep };
+        let secret = SigningSecret { secret: "b".into(), good_until: None };
+        clears(&request.api_key);
+        clears(&secret.secret);
+        assert_eq!(format!("{:?}", secret.secret), "SecretBox<str>([REDACTED])");
     }
 
     #[test]

@@ -36,7 +36,8 @@ impl App {
         self.store().change_webhook(ws, nothing_came).await?;
         self.mark_everything(ws).await?;
         tracing::info!(workspace = %ws, erased, "what was synced was erased");
-        Ok(())
+        let told = serde_json::json!({"rows": erased});
+        self.note(ws, Deed::new(Action::SyncedDataErased).after(told)).await
     }
 }
 

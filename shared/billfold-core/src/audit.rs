@@ -79,6 +79,8 @@ pub enum Action {
     InviteCreated,
     /// The invitations that were open were withdrawn.
     InvitesWithdrawn,
+    /// What was read with another key was erased, before a new key was connected.
+    SyncedDataErased,
     /// Erasing everything was asked for.
     ErasureRequested,
     /// Everything was erased, the audit trail with it; this alone stays.

@@ -16,6 +16,8 @@ mod webhook;
 mod who;
 
 pub use imports::{IMPORT_BYTES_MAX, IMPORT_TIME_MAX};
+#[doc(hidden)]
+pub use page::{cursor_of, place_of};
 pub use problem::{FieldError, Problem};
 pub use runs::RunView;
 

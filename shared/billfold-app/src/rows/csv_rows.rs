@@ -34,6 +34,7 @@ pub(super) struct CsvRows {
     /// Nothing of the next row has been read.
     between: bool,
     line: u64,
+    last: u8,
     began_at: u64,
     number: u64,
     columns: Option<Vec<Column>>,
@@ -50,6 +51,7 @@ impl Default for CsvRows {
             too_long: false,
             between: true,
             line: 1,
+            last: 0,
             began_at: 1,
             number: 0,
             columns: None,
@@ -67,7 +69,7 @@ impl CsvRows {
                 return Ok(());
             }
             let (result, read) = self.read(input);
-            self.line = self.line.saturating_add(newlines(input.get(..read).unwrap_or_default()));
+            self.count_lines(input.get(..read).unwrap_or_default());
             input = input.get(read..).unwrap_or_default();
             self.conclude(&result, rows)?;
         }
@@ -87,10 +89,19 @@ impl CsvRows {
         }
     }
 
+    /// A line ends with a line feed, a carriage return, or both.
+    fn count_lines(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let ends = *byte == b'\r' || (*byte == b'\n' && self.last != b'\r');
+            self.line = self.line.saturating_add(u64::from(ends));
+            self.last = *byte;
+        }
+    }
+
     fn skip_empty_lines<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
         let begins = input.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(input.len());
         let (skipped, rest) = input.split_at_checked(begins).unwrap_or((input, &[]));
-        self.line = self.line.saturating_add(newlines(skipped));
+        self.count_lines(skipped);
         if !rest.is_empty() {
             (self.between, self.began_at) = (false, self.line);
         }
@@ -146,10 +157,6 @@ impl CsvRows {
         };
         starts.zip(ends).map(cell).collect()
     }
-}
-
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |count: u64, byte| count.saturating_add(u64::from(*byte == b'\n')))
 }
 
 fn header(code: &'static str, field: &str, message: impl Into<String>) -> Unusable {

@@ -40,6 +40,11 @@ fn a_csv_says_what_its_columns_name() {
 fn a_row_with_line_ends_in_it_keeps_the_count_of_lines() {
     let rows = csv("name\n\"two\nlines\"\nnext\n");
     assert_eq!((rows[0].line, rows[1].line), (2, 4));
+    for ends in ["\n", "\r\n", "\r"] {
+        let rows = csv(&["name", "a", "", "b"].join(ends));
+        assert_eq!((rows[0].line, rows[1].line), (2, 4), "{ends:?}");
+    }
+    let rows = csv("name\n\"two\nlines\"\nnext\n");
     assert_eq!(rows[0].said.as_ref().unwrap().name.as_deref(), Some("two\nlines"));
 }
 
