@@ -167,6 +167,7 @@ async fn files_with_any_name_are_taken_as_they_are_and_the_trail_shows_them_harm
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_an_invitation_shows_hostile_texts_and_runs_none() {
     let (sim, _) = business();
+    sim.grant(sim.api_key(), "rak_accounts_kyc_basic_read");
     let world = World::around(sim).await.unwrap();
     let ws = WorkspaceId::new("<script>alert(3)</script>\u{202e}").unwrap();
     let token = world.local.token(&ws, Role::Owner).unwrap();

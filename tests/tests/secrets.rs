@@ -56,13 +56,11 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 fn search(where_: &str, bytes: &[u8], secrets: &[String]) {
-    for secret in secrets {
-        for form in forms(secret) {
-            let found = bytes.windows(form.len()).position(|window| window == form.as_bytes());
-            if let Some(at) = found {
-                let around = &bytes[at.saturating_sub(200)..(at + form.len() + 50).min(bytes.len())];
-                panic!("{where_} has {form}: …{}…", String::from_utf8_lossy(around));
-            }
+    let text = String::from_utf8_lossy(bytes);
+    for form in secrets.iter().flat_map(|secret| forms(secret)) {
+        if let Some(at) = text.find(&form) {
+            let before: String = text[..at].chars().rev().take(200).collect();
+            panic!("{where_} has {form}, after {}", before.chars().rev().collect::<String>());
         }
     }
 }
@@ -152,6 +150,7 @@ impl Life {
             self.call(Method::GET, path, &json!({})).await;
         }
         self.call(Method::DELETE, "/v1/stripe", &json!({})).await;
+        self.world.sim.advance(60);
         let url = self.world.send(Method::POST, "/v1/stripe/invites", &json!({})).await.unwrap().body["url"].clone();
         let url = url.as_str().unwrap();
         for (key, status) in [(OTHER_KEY, 422), (KEY, 200), (KEY, 404)] {

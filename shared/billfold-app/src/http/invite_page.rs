@@ -18,7 +18,8 @@ th,td{text-align:left;vertical-align:top;padding:.4rem .6rem .4rem 0;border-bott
 label{display:block;font-weight:600;margin-top:1rem}\
 input{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;margin-top:.25rem}\
 button{font:inherit;font-weight:600;margin-top:1rem;padding:.5rem 1.25rem}\
-code,.name{overflow-wrap:anywhere}\
+td:first-child{white-space:nowrap}\
+.name{overflow-wrap:anywhere}\
 .no{border-left:4px solid #c62828;padding:.5rem 1rem;background:#c6282818}\
 .yes{border-left:4px solid #2e7d32;padding:.5rem 1rem;background:#2e7d3218}\
 small{opacity:.75}";

@@ -40,10 +40,19 @@ pub(super) struct CsvRows {
     columns: Option<Vec<Column>>,
 }
 
+/// A parser that has begun, because at its very beginning it would take away a byte order mark of its own, and only if
+/// all of it comes at once.
+fn begun() -> Reader {
+    let mut reader = Reader::new();
+    // An empty line is no record.
+    reader.read_record(b"\n", &mut [0], &mut [0]);
+    reader
+}
+
 impl Default for CsvRows {
     fn default() -> Self {
         Self {
-            reader: Reader::new(),
+            reader: begun(),
             cells: vec![0; ROW_BYTES_MAX],
             cells_end: 0,
             ends: vec![0; COLUMNS_MAX.saturating_add(1)],

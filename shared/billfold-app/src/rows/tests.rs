@@ -107,6 +107,11 @@ nonsense
 fn however_it_is_cut_it_is_the_same_file() {
     let csv = "\u{feff}\"name\",domain\r\n\"a\r\n\"\"b\",x.com\r\n\r\nc,é.com\r\n".as_bytes();
     let json = "\u{feff}{\"name\":\"é\"}\n\n{\"name\":\"b\"}".as_bytes();
+    let marks = "\u{feff}\u{feff}name\nx\n".as_bytes();
+    assert_eq!(
+        read(Format::Csv, &[marks]).unwrap_err(),
+        read(Format::Csv, &marks.chunks(1).collect::<Vec<_>>()).unwrap_err()
+    );
     for (format, bytes) in [(Format::Csv, csv), (Format::Ndjson, json)] {
         let whole = read(format, &[bytes]).unwrap();
         assert_eq!(whole.len(), 2, "{whole:?}");
