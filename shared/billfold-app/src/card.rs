@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::permissions::prefilled_key_url;
 use crate::refusal::Refusal;
+use crate::unmatched::MatchingCard;
 use crate::vault::Secret;
 use billfold_core::connection::{Access, Connection, Permission, Records};
 use billfold_core::event::ENABLED_EVENTS;
@@ -52,6 +53,8 @@ pub struct Card {
     pub records_synced: Records,
     /// Customers that have an account.
     pub customers_matched: u64,
+    /// Customers that have none, why, and what to do about it.
+    pub matching: MatchingCard,
     /// End of the last sync that succeeded.
     pub last_sync_at: Option<Timestamp>,
     /// The running sync, or the last one.
@@ -118,6 +121,7 @@ impl App {
             webhook: self.webhook_card(ws, &connection).await?,
             records_synced: records,
             customers_matched: connection.customers_matched,
+            matching: self.matching_card(ws, &connection).await?,
             last_sync_at: connection.last_sync_at,
             sync: last.map(Into::into),
             error: connection.error.clone(),

@@ -60,6 +60,11 @@ const WANTED: [Wanted; 10] = [
     },
 ];
 
+/// Everything that is asked for, before anybody knows whether a key may.
+pub(crate) fn wanted() -> Vec<Permission> {
+    WANTED.iter().map(|wanted| permission(wanted, Access::Unknown, None)).collect()
+}
+
 /// Probes everything, side by side.
 ///
 /// # Errors

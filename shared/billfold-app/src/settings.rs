@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::queue::Message;
 use crate::rates::{EcbState, RatesStatus};
 use crate::refusal::Refusal;
+use billfold_core::audit::{Action, Deed};
 use billfold_core::billing::{self, RateSource, Rates};
 use billfold_core::id::WorkspaceId;
 use billfold_core::money::Currency;
@@ -273,6 +274,11 @@ impl App {
             before
         };
         let (after, before) = self.store().change_settings(ws, change).await?;
+        let view = |settings: &Settings| serde_json::to_value(settings.view()).map_err(Refusal::internal);
+        if before != after {
+            let deed = Deed::new(Action::SettingsChanged).changed(&view(&before)?, &view(&after)?);
+            self.note(ws, deed).await?;
+        }
         let same_money = (before.currency(), before.policy(), &before.rates, before.accounts)
             == (after.currency(), after.policy(), &after.rates, after.accounts);
         if !same_money {

@@ -7,6 +7,7 @@ use crate::connect::unreachable;
 use crate::refusal::{Kind as Sort, Refusal};
 use crate::sync::page::{endpoint_of, follow, reading};
 use crate::webhook::fold::{FoldError, fold_fetched};
+use billfold_core::audit::{Action, Deed};
 use billfold_core::facts::{Fact, Kind};
 use billfold_core::id::{AccountId, WorkspaceId};
 use billfold_core::stripe::Reading;
@@ -128,6 +129,10 @@ impl App {
             report.unbalanced = self.unbalanced(ws).await?;
         }
         report.differences.sort_by(|a, b| (a.kind, &a.id, &a.field).cmp(&(b.kind, &b.id, &b.field)));
+        if report.repaired > 0 {
+            let told = serde_json::json!({"repaired": report.repaired});
+            self.note(ws, Deed::new(Action::DataRepaired).after(told)).await?;
+        }
         Ok(report)
     }
 

@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should"))]
 
+pub mod audit;
 pub mod billing;
 pub mod connection;
 pub mod event;
@@ -21,5 +22,6 @@ pub mod run;
 pub mod signal;
 pub mod signature;
 pub mod stripe;
+pub mod text;
 pub mod webhook;
 pub mod window;

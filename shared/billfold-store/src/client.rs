@@ -53,6 +53,14 @@ impl Write {
         Self(Action::Put(row, when))
     }
 
+    /// The same put with one more number; nothing else can take one.
+    pub(crate) fn number(self, name: &str, number: i64) -> Self {
+        match self.0 {
+            Action::Put(row, when) => Self(Action::Put(row.number(name, number), when)),
+            other => Self(other),
+        }
+    }
+
     pub(crate) fn delete(key: Key, when: When) -> Self {
         Self(Action::Delete(key, when))
     }

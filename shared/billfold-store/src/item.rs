@@ -41,6 +41,8 @@ pub(crate) mod attribute {
     pub(crate) const BY_NAME: &str = "sn";
     /// What a search looks through.
     pub(crate) const SEARCH: &str = "q";
+    /// Present on rows that outlive the erasing of their workspace.
+    pub(crate) const STAYS: &str = "stays";
     /// When DynamoDB may delete the row, in Unix seconds.
     pub(crate) const EXPIRES: &str = "ttl";
 }

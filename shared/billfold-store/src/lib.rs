@@ -6,6 +6,7 @@
 
 mod account_list;
 mod accounts;
+mod audit;
 mod catalogue;
 mod client;
 mod connection;
@@ -15,6 +16,8 @@ pub mod embedded;
 mod erase;
 mod error;
 mod facts;
+mod given;
+mod invite;
 mod item;
 mod key;
 mod ledgers;
@@ -35,6 +38,7 @@ pub use dirty::{Mark, Subject};
 pub use erase::Erase;
 pub use error::StoreError;
 pub use facts::{CustomerRows, FactPlace, FactRow, StoredFact};
+pub use invite::{FoundInvite, Invite};
 pub use key::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME, SHARDS};
 pub use ledgers::{LedgerPage, LedgerRow};
 pub use local::{LocalRow, LocalRows};

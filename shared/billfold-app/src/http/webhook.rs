@@ -92,7 +92,7 @@ pub(super) async fn create_endpoint(
     who: Admin,
     Body(body): Body<EndpointBody>,
 ) -> Result<(StatusCode, Json<Card>), Problem> {
-    api.app.create_webhook_endpoint(&who.0.workspace, body.url.as_deref()).await?;
+    api.app.by(&who.0).create_webhook_endpoint(&who.0.workspace, body.url.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(api.app.card(&who.0.workspace).await?)))
 }
 
@@ -118,5 +118,5 @@ pub(super) async fn verify(
         Some(sample) => Compared::Sample(sample),
         None => Compared::All { after: body.after },
     };
-    Ok(Json(api.app.verify(&who.0.workspace, which, repair).await?))
+    Ok(Json(api.app.by(&who.0).verify(&who.0.workspace, which, repair).await?))
 }

@@ -14,6 +14,7 @@ use crate::clock::{random_u64, run_id};
 use crate::queue::{Handled, Message};
 use crate::refusal::{Kind, Refusal};
 use crate::settings::BACKFILL_DAYS_MAX;
+use billfold_core::audit::{Action, Deed};
 use billfold_core::id::{RunId, WorkspaceId};
 use billfold_core::run::{Run, Stage, StageStatus, Trigger};
 use billfold_core::window::Checkpoint;
@@ -42,6 +43,9 @@ impl App {
             Started::Started => {
                 self.send_sync(ws, &run.id).await?;
                 tracing::info!(workspace = %ws, run = %run.id, ?trigger, "a sync was started");
+                if trigger == Trigger::Manual {
+                    self.note(ws, Deed::new(Action::SyncStarted).to(run.id.as_str())).await?;
+                }
                 Ok(run)
             }
         }
@@ -62,7 +66,10 @@ impl App {
         let cancelled = run.cancel(self.now()).map_err(|_| ended())?;
         self.note_listed(ws, &self.store().checkpoints(ws, id).await?).await?;
         match self.store().end_run(ws, &cancelled, None).await {
-            Ok(()) => Ok(cancelled),
+            Ok(()) => {
+                self.note(ws, Deed::new(Action::SyncCancelled).to(id.as_str())).await?;
+                Ok(cancelled)
+            }
             Err(StoreError::Fenced) => Err(ended()),
             Err(error) => Err(error.into()),
         }

@@ -49,6 +49,12 @@ pub enum Command {
     Signals(revenue::SignalsArgs),
     /// Show the arithmetic of an account's MRR, item by item
     Explain(revenue::ExplainArgs),
+    /// Take accounts from a file: CSV or JSON lines
+    Import(ImportArgs),
+    /// Make a link with which somebody who has no login connects Stripe, once
+    Invite(InviteArgs),
+    /// Show who changed what
+    Audit(AuditArgs),
     /// Forget the Stripe key; what was synced stays, frozen
     Disconnect(DisconnectArgs),
 }
@@ -236,6 +242,53 @@ pub struct AccountsArgs {
     /// Only accounts with this in their name or domain
     #[arg(long)]
     pub search: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = limit)]
+    pub limit: usize,
+    /// Print all of them as CSV, in which no cell is a formula
+    #[arg(long, conflicts_with_all = ["json", "limit"])]
+    pub csv: bool,
+}
+
+/// `billfold import`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  billfold import accounts.csv
+  billfold import accounts.ndjson --json
+
+Columns: id, name, domain, domains (apart by ;), external_ids.<system>, custom.<name>. A row is found by its id, else by an
+external id, else by its domain, else by its name; a file that is sent again changes nothing.")]
+pub struct ImportArgs {
+    /// The file: .csv with a header, or .ndjson / .jsonl with one JSON object a line
+    pub file: PathBuf,
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `billfold invite`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  billfold invite --hours 24")]
+pub struct InviteArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
+    /// For how many hours it works [default: 72]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=336))]
+    pub hours: Option<u32>,
+    /// Withdraw every invitation that is open instead
+    #[arg(long, conflicts_with = "hours")]
+    pub withdraw: bool,
+}
+
+/// `billfold audit`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  billfold audit --limit 20")]
+pub struct AuditArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
     /// At most so many
     #[arg(long, default_value_t = 50, value_parser = limit)]
     pub limit: usize,

@@ -6,12 +6,14 @@ pub mod args;
 mod connection;
 mod demo;
 mod exit;
+mod import;
 mod input;
 mod log;
 mod revenue;
 mod serve;
 mod sync;
 mod token;
+mod trust;
 mod verify;
 
 pub use exit::{Exit, Failure};
@@ -68,6 +70,9 @@ pub async fn run(cli: Cli, surroundings: &mut Surroundings) -> Exit {
         Command::Token(args) => token::token(&args, surroundings),
         Command::Connect(args) => connection::connect(args, surroundings).await,
         Command::Status(args) => connection::status(&args, surroundings).await,
+        Command::Import(args) => import::import(&args, surroundings).await,
+        Command::Invite(args) => trust::invite(&args, surroundings).await,
+        Command::Audit(args) => trust::audit(&args, surroundings).await,
         Command::Disconnect(args) => connection::disconnect(&args, surroundings).await,
         Command::Sync(args) => sync::sync(&args, surroundings).await,
         Command::Verify(args) => verify::verify(&args, surroundings).await,
