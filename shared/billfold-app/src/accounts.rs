@@ -12,6 +12,7 @@ use billfold_stripe::Endpoint;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use utoipa::ToSchema;
 
 /// Longest name of an account, in bytes.
 pub const NAME_BYTES_MAX: usize = 5000;
@@ -19,40 +20,61 @@ pub const NAME_BYTES_MAX: usize = 5000;
 pub const DOMAINS_MAX: usize = 50;
 
 /// An account as the API shows it: its line in the table, and who it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
 pub struct AccountView {
     #[serde(flatten)]
     line: ListRow,
+    /// The domains that are its own, the main one first.
     domains: Vec<String>,
+    /// Where it comes from.
     source: AccountSource,
+    /// Its ids in other systems.
     external_ids: BTreeMap<String, String>,
+    /// Whatever else the company keeps of it.
     custom: Map<String, Value>,
+    /// Its customers in Stripe.
     customers: Vec<CustomerId>,
 }
 
 /// An account from elsewhere.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GivenAccount {
+    /// Its id; made if it is not said.
     id: Option<AccountId>,
+    /// Its name.
+    #[schema(min_length = 1, max_length = 5000)]
     name: String,
+    /// Its main domain.
     domain: Option<String>,
+    /// Its other domains.
     #[serde(default)]
+    #[schema(max_items = 50)]
     domains: Vec<String>,
+    /// Its ids in other systems.
     #[serde(default)]
     external_ids: BTreeMap<String, String>,
+    /// Whatever else the company keeps of it.
     #[serde(default)]
     custom: Map<String, Value>,
 }
 
 /// A change of an account: what is not said stays.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountPatch {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 5000)]
     name: Option<String>,
+    /// Its main domain.
     domain: Option<String>,
+    /// Its other domains.
+    #[schema(max_items = 50)]
     domains: Option<Vec<String>>,
+    /// Its ids in other systems.
     external_ids: Option<BTreeMap<String, String>>,
+    /// Whatever else the company keeps of it.
     custom: Option<Map<String, Value>>,
 }
 

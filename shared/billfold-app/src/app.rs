@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, random_u64};
 use crate::queue::Queue;
+use crate::recompute::Catalogues;
 use crate::refusal::Refusal;
 use crate::vault::{Secret, Vault};
 use crate::webhook::{Endpoints, Folding};
@@ -80,6 +81,7 @@ struct Inner {
     rule: Rule,
     endpoints: Endpoints,
     folding: Folding,
+    catalogues: Catalogues,
 }
 
 /// The app could not be put together.
@@ -111,6 +113,7 @@ impl App {
             rule,
             endpoints: Endpoints::default(),
             folding: Folding::default(),
+            catalogues: Catalogues::default(),
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -121,6 +124,10 @@ impl App {
 
     pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.0.endpoints
+    }
+
+    pub(crate) fn catalogues(&self) -> &Catalogues {
+        &self.0.catalogues
     }
 
     pub(crate) fn folding(&self) -> &Folding {

@@ -44,7 +44,7 @@ pub struct EcbState {
 }
 
 /// How the rates are, beside what they are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RatesStatus {
     /// When the bank's file was last read.
     pub read_at: Option<Timestamp>,

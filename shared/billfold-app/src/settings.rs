@@ -13,6 +13,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Days of invoices that a first sync reads, unless the workspace says otherwise.
 pub const BACKFILL_DAYS: u32 = 365;
@@ -23,7 +24,7 @@ pub const BACKFILL_DAYS_MAX: u32 = 36_500;
 const CURRENCY_WITHOUT_RATES: &str = "currency_without_rates";
 
 /// What becomes of a customer that matches no account.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountsMode {
     /// It makes one.
@@ -54,20 +55,28 @@ pub struct Settings {
 }
 
 /// A change of settings: what is not said stays.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsPatch {
+    /// The currency of totals.
+    #[schema(value_type = Option<Currency>)]
     currency: Option<String>,
+    /// The named rule set; another one drops what differed from the one before.
     mrr_preset: Option<Preset>,
+    /// What differs from the rule set.
     mrr_policy: Option<PolicyPatch>,
+    /// Days of invoices that a sync reads.
+    #[schema(minimum = 1, maximum = 36500)]
     backfill_days: Option<u32>,
+    /// What becomes of a customer that matches no account.
     accounts: Option<AccountsMode>,
+    /// The rate table.
     rates: Option<RatesPatch>,
 }
 
 /// Whose rates are to be used. The workspace's own are given with their day; the bank's are read from the bank, and what
 /// is given with them holds until then.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RatesPatch {
     source: RateSource,
@@ -76,7 +85,7 @@ struct RatesPatch {
 }
 
 /// The rate table as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RatesView {
     /// Whose rates are wanted.
     pub source: RateSource,
@@ -87,7 +96,8 @@ pub struct RatesView {
 }
 
 /// Settings as the API shows them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Settings)]
 pub struct SettingsView {
     /// The currency of totals.
     pub currency: Currency,

@@ -51,6 +51,11 @@ macro_rules! ids {
     ($odd:ident: $($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(
+            feature = "openapi",
+            derive(utoipa::ToSchema),
+            schema(value_type = String, min_length = 1, max_length = 255)
+        )]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Box<str>);
 

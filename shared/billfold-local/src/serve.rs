@@ -134,6 +134,7 @@ pub struct Local {
     pub app: App,
     /// Where it listens, as a URL without a path.
     pub url: String,
+    queue: Arc<LocalQueue>,
     keys: LocalKeys,
     workers: Workers,
     stop_listening: oneshot::Sender<()>,
@@ -176,12 +177,12 @@ impl Local {
             Identity::None => Tokens::none(),
             Identity::DevTokens => state.keys.tokens(),
         });
-        let router = http::router(app.clone(), Arc::clone(&tokens));
-        let router = router.merge(crate::parked::router(app.clone(), queue, tokens));
+        let parked = crate::parked::router(app.clone(), Arc::clone(&queue), Arc::clone(&tokens));
+        let router = http::router(app.clone(), tokens, parked);
         let (stop_listening, stopped) = oneshot::channel::<()>();
         let server = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
         let server = JoinSet::from_iter([server.into_future()]);
-        Ok(Self { app, url, keys: state.keys, workers, stop_listening, server, folder: state.folder })
+        Ok(Self { app, url, queue, keys: state.keys, workers, stop_listening, server, folder: state.folder })
     }
 
     /// Makes a token for a workspace.
@@ -190,6 +191,12 @@ impl Local {
     /// [`LocalKeyError`] if the key cannot sign.
     pub fn token(&self, ws: &WorkspaceId, role: Role) -> Result<String, LocalKeyError> {
         self.keys.issue(ws, role, "local", self.app.now(), TOKEN_VALID_S)
+    }
+
+    /// How many events are accepted and not yet applied.
+    #[must_use]
+    pub fn waiting_events(&self) -> usize {
+        self.queue.waiting_events()
     }
 
     /// Stops accepting, finishes the requests under way, stops the workers, closes the store.

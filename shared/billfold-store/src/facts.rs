@@ -8,9 +8,9 @@ use crate::key::{self, INDEX_BY_NAME, Key};
 use crate::money_back::{joined, split, take};
 use billfold_core::facts::{Customer, Fact, Invoice, InvoiceStatus, Kind, Line, MoneyBack, Subscription};
 use billfold_core::fold::{Digest, Stored};
-use billfold_core::id::{CustomerId, PaymentId, WorkspaceId};
+use billfold_core::id::{CustomerId, PaymentId, SubscriptionId, WorkspaceId};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Lines that stay in the invoice's own row; more go to rows of their own, so that no row outgrows DynamoDB.
 const LINES_INLINE_MAX: usize = 25;
@@ -31,7 +31,7 @@ pub struct FactRow {
 }
 
 /// Where a fact lives, whether or not it is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FactPlace(Key);
 
 /// A stored version: what an incoming one is compared with.
@@ -59,6 +59,8 @@ pub struct CustomerRows {
     pub invoices: Vec<Invoice>,
     /// What went back to it.
     pub money_back: MoneyBack,
+    /// When Stripe said what is stored of each subscription.
+    pub as_of: BTreeMap<SubscriptionId, Timestamp>,
     /// The account that it was matched to.
     pub matched: Option<crate::accounts::Matched>,
     /// The revision of the customer's own row.
@@ -143,6 +145,17 @@ impl FactPlace {
     }
 }
 
+impl CustomerRows {
+    fn take_customer(&mut self, row: &Row) -> Result<(), StoreError> {
+        self.rev = Some(row.rev());
+        self.gone = row.has(attribute::GONE);
+        if !self.gone {
+            self.customer = Some(row.body()?);
+        }
+        Ok(())
+    }
+}
+
 /// Where a fact lives.
 fn place(ws: &WorkspaceId, fact: &Fact) -> Key {
     match fact {
@@ -187,17 +200,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] of the store.
     pub async fn stored_versions(&self, rows: &[FactRow]) -> Result<Vec<Option<StoredFact>>, StoreError> {
-        let mut keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let names = [attribute::AS_OF, attribute::DIGEST, attribute::GONE, attribute::PAYMENTS, attribute::REV];
-        let mut found = HashMap::with_capacity(keys.len());
-        for row in self.batch_get(&keys, &names).await? {
-            let partition = row.text(attribute::PK).unwrap_or_default().to_owned();
-            found.insert((partition, row.sort_key().to_owned()), stored(&row)?);
-        }
-        let version = |row: &FactRow| found.get(&(row.key.partition.clone(), row.key.sort.clone())).cloned();
-        Ok(rows.iter().map(version).collect())
+        self.versions(rows.iter().map(|row| row.key.clone()).collect()).await
     }
 
     /// The stored version of one fact.
@@ -206,6 +209,27 @@ impl Store {
     /// [`StoreError`] of the store.
     pub async fn stored_version(&self, place: &FactPlace) -> Result<Option<StoredFact>, StoreError> {
         self.get(&place.0).await?.as_ref().map(stored).transpose()
+    }
+
+    /// The stored versions of facts, by the place of each in `places`.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn stored_versions_at(&self, places: &[FactPlace]) -> Result<Vec<Option<StoredFact>>, StoreError> {
+        self.versions(places.iter().map(|place| place.0.clone()).collect()).await
+    }
+
+    async fn versions(&self, places: Vec<Key>) -> Result<Vec<Option<StoredFact>>, StoreError> {
+        let mut keys = places.clone();
+        keys.sort_unstable();
+        keys.dedup();
+        let names = [attribute::AS_OF, attribute::DIGEST, attribute::GONE, attribute::PAYMENTS, attribute::REV];
+        let mut found = HashMap::with_capacity(keys.len());
+        for row in self.batch_get(&keys, &names).await? {
+            let partition = row.text(attribute::PK).unwrap_or_default().to_owned();
+            found.insert(Key { partition, sort: row.sort_key().to_owned() }, stored(&row)?);
+        }
+        Ok(places.iter().map(|place| found.get(place).cloned()).collect())
     }
 
     /// Replaces the stored fact by a tombstone, if it is still the stored version, and marks whom it counts for, in one
@@ -243,21 +267,49 @@ impl Store {
         let mut rows = CustomerRows::default();
         for row in self.query(&Range::all(key::customer_partition(ws, customer))).await? {
             let sort = row.sort_key();
-            if sort == key::sort::CUSTOMER {
-                rows.rev = Some(row.rev());
-            }
             match sort {
-                key::sort::CUSTOMER if row.has(attribute::GONE) => rows.gone = true,
-                key::sort::CUSTOMER => rows.customer = Some(row.body()?),
+                key::sort::CUSTOMER => rows.take_customer(&row)?,
                 key::sort::MATCH => rows.matched = Some(row.body()?),
                 _ if row.has(attribute::GONE) => {}
-                _ if sort.starts_with(key::sort::SUBSCRIPTION_PREFIX) => rows.subscriptions.push(row.body()?),
+                _ if sort.starts_with(key::sort::SUBSCRIPTION_PREFIX) => {
+                    let subscription: Subscription = row.body()?;
+                    rows.as_of.insert(subscription.id.clone(), stored(&row)?.version.as_of);
+                    rows.subscriptions.push(subscription);
+                }
                 _ if sort.starts_with(key::sort::INVOICE_PREFIX) => rows.invoices.push(self.invoice(ws, &row).await?),
                 _ if sort.starts_with(key::sort::MONEY_BACK_PREFIX) => take(&mut rows.money_back, &row)?,
                 _ => return Err(StoreError::corrupt(row.name(), "it is not a row of a customer")),
             }
         }
         Ok(rows)
+    }
+
+    /// Customers and whose they are, without anything else of theirs. What is not there is not in the answer.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn customer_heads(
+        &self,
+        ws: &WorkspaceId,
+        customers: &[CustomerId],
+    ) -> Result<HashMap<CustomerId, CustomerRows>, StoreError> {
+        let heads = |id: &CustomerId| [key::customer(ws, id), key::customer_match(ws, id)];
+        let mut keys: Vec<Key> = customers.iter().flat_map(heads).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let names = [attribute::REV, attribute::BODY, attribute::GONE];
+        let by_partition: HashMap<String, &CustomerId> =
+            customers.iter().map(|id| (key::customer_partition(ws, id), id)).collect();
+        let mut found: HashMap<CustomerId, CustomerRows> = HashMap::new();
+        for row in self.batch_get(&keys, &names).await? {
+            let Some(id) = row.text(attribute::PK).and_then(|partition| by_partition.get(partition)) else { continue };
+            let rows = found.entry((*id).clone()).or_default();
+            match row.sort_key() {
+                key::sort::MATCH => rows.matched = Some(row.body()?),
+                _ => rows.take_customer(&row)?,
+            }
+        }
+        Ok(found)
     }
 
     /// A customer's newest invoices, without their lines.

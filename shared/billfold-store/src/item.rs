@@ -104,6 +104,10 @@ impl NewRow {
         Ok(Self::bare(key).body(text))
     }
 
+    pub(crate) fn partition(&self) -> Option<&str> {
+        self.0.get(attribute::PK).and_then(|value| value.as_s().ok()).map(String::as_str)
+    }
+
     pub(crate) fn body(self, text: String) -> Self {
         self.with(attribute::BODY, AttributeValue::S(text))
     }

@@ -1,5 +1,6 @@
 //! Accounts and customers.
 
+use super::limits::SEARCH_BYTES_MAX;
 use super::page::{List, PageQuery, open, seal};
 use super::who::{Admin, Body, Id, Member, Params};
 use super::{Api, Problem};
@@ -8,32 +9,43 @@ use crate::refusal::Refusal;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use billfold_core::billing::BillingTab;
+use billfold_core::billing::{BillingTab, PaymentStatus};
 use billfold_core::id::{AccountId, CustomerId};
 use billfold_store::{Direction, ListQuery, ListRow, Matched, PAYMENT_STATUSES, SortBy};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
-/// Longest text that is searched for, in bytes.
-const SEARCH_BYTES_MAX: usize = 200;
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct AccountsQuery {
+    /// `mrr`, `arr`, `name` or `payment_status`; with a minus in front from the greatest.
+    #[param(default = "-mrr", pattern = "^-?(mrr|arr|name|payment_status)$")]
     sort: Option<String>,
+    /// Only accounts with this payment status.
+    #[param(value_type = Option<PaymentStatus>)]
     payment_status: Option<String>,
+    /// Only accounts with this in name, domain or id.
+    #[param(max_length = 200)]
     q: Option<String>,
     #[serde(flatten)]
+    #[param(ignore)]
     page: PageQuery,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct CustomersQuery {
+    /// `false`: the others are under their accounts.
+    #[param(required = true, pattern = "^false$")]
     matched: Option<String>,
     #[serde(flatten)]
+    #[param(ignore)]
     page: PageQuery,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct MatchBody {
+    /// Whose the customer is.
     account_id: AccountId,
 }
 
@@ -71,6 +83,14 @@ fn search(text: Option<&str>) -> Result<Option<String>, Problem> {
     Ok(text.map(str::to_lowercase))
 }
 
+/// The table of accounts
+#[utoipa::path(
+    get,
+    path = "/v1/accounts",
+    params(AccountsQuery, PageQuery),
+    responses((status = 200, body = List<ListRow>)),
+    security(("token" = ["member"]))
+)]
 pub(super) async fn list(
     State(api): State<Api>,
     who: Member,
@@ -95,6 +115,14 @@ pub(super) async fn list(
     Ok(Json(List { data, next_cursor: next.map(|place| seal(ws, &name, &place)) }))
 }
 
+/// One account
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{id}",
+    params(("id" = AccountId, Path, description = "The account's id")),
+    responses((status = 200, body = AccountView)),
+    security(("token" = ["member"]))
+)]
 pub(super) async fn show(
     State(api): State<Api>,
     who: Member,
@@ -103,6 +131,14 @@ pub(super) async fn show(
     Ok(Json(api.app.account(&who.0.workspace, &id).await?))
 }
 
+/// The Billing tab of an account
+#[utoipa::path(
+    get,
+    path = "/v1/accounts/{id}/billing",
+    params(("id" = AccountId, Path, description = "The account's id")),
+    responses((status = 200, body = BillingTab)),
+    security(("token" = ["member"]))
+)]
 pub(super) async fn billing(
     State(api): State<Api>,
     who: Member,
@@ -111,6 +147,17 @@ pub(super) async fn billing(
     Ok(Json(api.app.account_billing(&who.0.workspace, &id).await?))
 }
 
+/// Take an account from elsewhere
+#[utoipa::path(
+    post,
+    path = "/v1/accounts",
+    request_body = GivenAccount,
+    responses(
+        (status = 201, body = AccountView),
+        (status = 409, description = "`account_exists`, `domain_taken`, `account_changed`"),
+    ),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn create(
     State(api): State<Api>,
     who: Admin,
@@ -119,6 +166,18 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(api.app.give_account(&who.0.workspace, account).await?)))
 }
 
+/// Change an account; what is not said stays
+#[utoipa::path(
+    patch,
+    path = "/v1/accounts/{id}",
+    params(("id" = AccountId, Path, description = "The account's id")),
+    request_body = AccountPatch,
+    responses(
+        (status = 200, body = AccountView),
+        (status = 409, description = "`domain_taken`, `account_changed`"),
+    ),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn change(
     State(api): State<Api>,
     who: Admin,
@@ -128,11 +187,30 @@ pub(super) async fn change(
     Ok(Json(api.app.change_account(&who.0.workspace, &id, patch).await?))
 }
 
+/// Take a given account away; its customers find accounts of their own again
+#[utoipa::path(
+    delete,
+    path = "/v1/accounts/{id}",
+    params(("id" = AccountId, Path, description = "The account's id")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 409, description = "`account_is_made`: it would come back"),
+    ),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn remove(State(api): State<Api>, who: Admin, Id(id): Id<AccountId>) -> Result<StatusCode, Problem> {
     api.app.remove_account(&who.0.workspace, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Stripe customers that no account has
+#[utoipa::path(
+    get,
+    path = "/v1/customers",
+    params(CustomersQuery, PageQuery),
+    responses((status = 200, body = List<Matched>)),
+    security(("token" = ["member"]))
+)]
 pub(super) async fn customers(
     State(api): State<Api>,
     who: Member,
@@ -149,6 +227,15 @@ pub(super) async fn customers(
     Ok(Json(List { data, next_cursor: next.map(|place| seal(ws, "unmatched", &place)) }))
 }
 
+/// Say whose a customer is; this wins over every rule and survives a re-sync
+#[utoipa::path(
+    put,
+    path = "/v1/customers/{id}/account",
+    params(("id" = CustomerId, Path, description = "Stripe's id of the customer")),
+    request_body = MatchBody,
+    responses((status = 200, body = Matched)),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn match_by_hand(
     State(api): State<Api>,
     who: Admin,
@@ -158,6 +245,14 @@ pub(super) async fn match_by_hand(
     Ok(Json(api.app.match_by_hand(&who.0.workspace, &customer, Some(&body.account_id)).await?))
 }
 
+/// Leave a customer to the rules again
+#[utoipa::path(
+    delete,
+    path = "/v1/customers/{id}/account",
+    params(("id" = CustomerId, Path, description = "Stripe's id of the customer")),
+    responses((status = 200, body = Matched)),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn unmatch(
     State(api): State<Api>,
     who: Admin,

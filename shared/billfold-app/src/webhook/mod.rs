@@ -3,15 +3,17 @@
 //! Receiving never asks Stripe anything and never writes a row for a delivery. Folding is right in any order, so nothing
 //! here waits for anything else.
 
+mod burst;
 mod endpoint;
 pub(crate) mod fold;
+mod folding;
 pub(crate) mod gaps;
 mod managed;
 mod money_back;
 mod receive;
 
 pub(crate) use endpoint::Endpoints;
-pub(crate) use fold::Folding;
+pub(crate) use folding::Folding;
 pub(crate) use gaps::GapError;
 pub use receive::{Received, Unreceived};
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// An invoice as the Billing tab lists it. All amounts are in the invoice's own currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InvoiceRow {
     /// Stripe's id.
     pub id: InvoiceId,

@@ -5,6 +5,7 @@
 //! itself is not in it. Objects of test clocks are in no figure and no list.
 
 mod ecb;
+mod holding;
 mod invoices;
 mod money_back;
 #[cfg(test)]
@@ -20,11 +21,13 @@ mod totals;
 mod trial;
 
 pub use ecb::{DIGITS, EcbError, ReferenceRates};
+pub use holding::{Computation, Holding};
 pub use invoices::{InvoiceRow, newest_invoices};
 pub use money_back::{OpenDispute, Returned};
 pub use payment::{Health, Level, PaymentStatus, Pillar};
 pub use rates::{RateSource, Rates, RatesError};
 pub use subscriptions::{Promise, SubscriptionRow};
+pub(crate) use totals::in_own;
 pub use trial::{Trial, TrialState};
 
 use crate::facts::{Customer, Invoice, MoneyBack, Subscription};
@@ -62,6 +65,7 @@ pub struct CustomerFacts {
 
 /// An account's billing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccountBilling {
     /// MRR in the workspace's currency: its own, plus each other currency's converted sum (MRR.md §3).
     pub mrr: Money,
@@ -100,6 +104,7 @@ pub struct AccountBilling {
 
 /// The Billing tab of an account: what is stored of it, and its newest invoices, which are read beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BillingTab {
     /// What is stored.
     #[serde(flatten)]
@@ -115,6 +120,7 @@ pub struct BillingTab {
 
 /// Something that a figure leaves out, because the key may not read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeftOut {
     /// What is not read, as Stripe's dashboard calls it.
     pub resource: String,
@@ -128,6 +134,7 @@ pub struct LeftOut {
 
 /// Something that could not be worked out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Uncomputed {
     /// The subscription; `None` for a sum.
     pub subscription_id: Option<SubscriptionId>,
@@ -156,6 +163,17 @@ pub fn account(
     customers: &[CustomerFacts],
     now: Timestamp,
 ) -> AccountBilling {
+    compute(settings, catalogue, customers, now).billing
+}
+
+/// The same, with what the ledger compares.
+#[must_use]
+pub fn compute<'a>(
+    settings: &'a Settings,
+    catalogue: &'a Catalogue,
+    customers: &'a [CustomerFacts],
+    now: Timestamp,
+) -> Computation<'a> {
     let explained: Vec<Explained<'_>> =
         explained(settings, catalogue, customers, now).filter(|one| !one.of_test_clock()).collect();
     let mut not_computable: Vec<Uncomputed> = explained.iter().flat_map(uncomputed).collect();
@@ -170,7 +188,8 @@ pub fn account(
     }));
     let ranked = subscriptions::ranked(settings, explained);
     let payment = payment::judge(customers, now);
-    AccountBilling {
+    let holdings = ranked.iter().map(|one| Holding::of(one, &totals, settings, catalogue)).collect();
+    let billing = AccountBilling {
         mrr: Money::new(totals.mrr, settings.currency),
         arr: Money::new(totals.arr, settings.currency),
         mrr_by_currency: totals.mrr_by_currency,
@@ -187,7 +206,8 @@ pub fn account(
         lifetime_value,
         promise: Promise::of(subscriptions::main(&ranked), now),
         not_computable,
-    }
+    };
+    Computation { billing, holdings }
 }
 
 /// Explains every subscription of an account, those of test clocks and those that are over as well.
@@ -243,7 +263,7 @@ impl CustomerFacts {
     }
 
     /// The invoices that are not of a test clock.
-    fn real_invoices(&self) -> impl Iterator<Item = &Invoice> {
+    pub(crate) fn real_invoices(&self) -> impl Iterator<Item = &Invoice> {
         let real = !self.of_test_clock();
         self.invoices.iter().filter(move |invoice| real && !invoice.test_clock)
     }

@@ -31,6 +31,7 @@ pub type Metadata = BTreeMap<String, String>;
 
 /// The kinds of object that Billfold keeps, by Stripe's own names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// `product`
@@ -216,6 +217,18 @@ macro_rules! open_enum {
                 }
             }
         }
+
+        /// Stripe may add a value at any time, so the known ones are examples.
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let text = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String);
+                text.examples([$($text),*]).into()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
 
         impl From<std::borrow::Cow<'_, str>> for $name {
             fn from(text: std::borrow::Cow<'_, str>) -> Self {

@@ -8,9 +8,11 @@ mod demo;
 mod exit;
 mod input;
 mod log;
+mod revenue;
 mod serve;
 mod sync;
 mod token;
+mod verify;
 
 pub use exit::{Exit, Failure};
 pub use input::Input;
@@ -68,8 +70,12 @@ pub async fn run(cli: Cli, surroundings: &mut Surroundings) -> Exit {
         Command::Status(args) => connection::status(&args, surroundings).await,
         Command::Disconnect(args) => connection::disconnect(&args, surroundings).await,
         Command::Sync(args) => sync::sync(&args, surroundings).await,
+        Command::Verify(args) => verify::verify(&args, surroundings).await,
         Command::Accounts(args) => accounts::accounts(args, surroundings).await,
         Command::Account(args) => accounts::account(&args, surroundings).await,
+        Command::Summary(args) => revenue::summary(&args, surroundings).await,
+        Command::Signals(args) => revenue::signals(&args, surroundings).await,
+        Command::Explain(args) => revenue::explain(&args, surroundings).await,
     };
     let Err(failure) = done else { return Exit::Ok };
     if failure.exit == Exit::Ok {

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod follow;
+pub mod revenue;
 pub mod view;
 
 use billfold_app::auth::{LocalKeyError, LocalKeys, Role};
