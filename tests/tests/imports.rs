@@ -107,6 +107,8 @@ async fn a_file_that_is_none_is_a_problem() {
     check("text/plain", "name\nA\n", 415, "unsupported_media_type").await;
     let rows: String = (0..100_001).map(|_| "{\n").collect();
     check("application/x-ndjson", &rows, 413, "too_many_rows").await;
+    let wrong = world.send(Method::PUT, "/v1/accounts", &json!({})).await.unwrap();
+    assert_eq!((wrong.status.as_u16(), wrong.body["code"].as_str()), (405, Some("method_not_allowed")));
     let member = world.token(Role::Member).unwrap();
     let body = Body::Text("name\nA\n".into(), "text/csv");
     let answer = world.ask(Some(&member), Method::POST, "/v1/accounts", body).await.unwrap();

@@ -10,10 +10,10 @@ use billfold_core::id::WorkspaceId;
 use jiff::Timestamp;
 
 impl Store {
-    /// The id of an entry: entries of later moments sort before it.
+    /// The id of an entry: entries of later moments sort before it, and of one millisecond by their place in it.
     #[must_use]
-    pub fn audit_id(at: Timestamp, random: u64) -> String {
-        key::audit_sort(at, random)
+    pub fn audit_id(at: Timestamp, place: u64) -> String {
+        key::audit_sort(at, place)
     }
 
     /// The write of an entry, for the transaction of what it tells.

@@ -223,9 +223,9 @@ pub(crate) fn audit(ws: &WorkspaceId, id: &str) -> Key {
     Key::new(audit_partition(ws), id)
 }
 
-/// Sorts entries newest first; those of one millisecond in no order.
-pub(crate) fn audit_sort(at: Timestamp, random: u64) -> String {
-    format!("{:019}-{random:016x}", i64::MAX.saturating_sub(at.as_millisecond().max(0)))
+/// Sorts entries newest first; those of one millisecond by their place in it.
+pub(crate) fn audit_sort(at: Timestamp, place: u64) -> String {
+    format!("{:019}-{place:016x}", i64::MAX.saturating_sub(at.as_millisecond().max(0)))
 }
 
 pub(crate) fn dirty_partition(ws: &WorkspaceId, shard: u8) -> String {
