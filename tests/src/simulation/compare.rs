@@ -124,7 +124,9 @@ impl Simulation {
             let id =
                 matched.and_then(|matched| matched.account).with_context(|| format!("{customer} has no account"))?;
             let billing = self.app().account_billing(&self.ws, &id).await?;
-            same_account(account, &serde_json::to_value(&billing)?)?;
+            let rows = self.store.customer_rows(&self.ws, &customer).await?;
+            same_account(account, &serde_json::to_value(&billing)?)
+                .with_context(|| format!("facts: {:?}", rows.subscriptions))?;
         }
         Ok(())
     }
@@ -152,7 +154,12 @@ fn same_account(truth: &AccountTruth, billing: &Value) -> anyhow::Result<()> {
         by.iter().filter(|(_, amount)| **amount != 0).map(|(code, amount)| (code.clone(), *amount)).collect()
     };
     let (mrr, expected) = (amounts("mrr_by_currency"), positive(&truth.mrr));
-    ensure!(mrr == expected, "MRR of {:?} is {mrr:?}, and should be {expected:?}", truth.customers);
+    ensure!(
+        mrr == expected,
+        "MRR of {:?} is {mrr:?}, and should be {expected:?} as of {}",
+        truth.customers,
+        billing["as_of"]
+    );
     let status = serde_json::to_value(truth.payment_status)?;
     let ours = &billing["payment_status"];
     ensure!(*ours == status, "payment status of {:?} is {ours}, and should be {status}", truth.customers);
