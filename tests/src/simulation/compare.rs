@@ -126,7 +126,7 @@ impl Simulation {
             let billing = self.app().account_billing(&self.ws, &id).await?;
             let rows = self.store.customer_rows(&self.ws, &customer).await?;
             same_account(account, &serde_json::to_value(&billing)?)
-                .with_context(|| format!("facts: {:?}", rows.subscriptions))?;
+                .with_context(|| format!("facts: {:?} {:?}", rows.customer, rows.subscriptions))?;
         }
         Ok(())
     }
