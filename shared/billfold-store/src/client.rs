@@ -9,9 +9,13 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem, Update,
 };
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// The most actions of a transaction.
 pub(crate) const TRANSACTION_ACTIONS_MAX: usize = 100;
+
+/// How often a transaction that collided is tried again.
+const COLLISIONS_MAX: u32 = 7;
 
 /// The most keys of a batch of reads.
 const BATCH_KEYS_MAX: usize = 100;
@@ -221,13 +225,28 @@ impl Store {
         }
     }
 
-    /// Writes all or nothing, at most [`TRANSACTION_ACTIONS_MAX`].
+    /// Writes all or nothing, at most [`TRANSACTION_ACTIONS_MAX`]. A collision with another transaction on the same rows
+    /// says nothing of the conditions: it is tried again, and is at last trouble, never [`StoreError::Conflict`].
     pub(crate) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
         if writes.is_empty() {
             return Ok(Transacted::Done);
         }
         let writes = crate::catalogue::with_revisions(writes);
         let items = writes.into_iter().map(|write| self.action(write.0)).collect::<Result<Vec<_>, _>>()?;
+        for attempt in 0..COLLISIONS_MAX {
+            match self.try_transact(items.clone()).await {
+                Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(1 << attempt)).await,
+                other => return other,
+            }
+        }
+        match self.try_transact(items).await {
+            Err(StoreError::Conflict) => Err(StoreError::Unavailable("other transactions are at the same rows".into())),
+            other => other,
+        }
+    }
+
+    /// Once; [`StoreError::Conflict`] if it collided with another transaction.
+    async fn try_transact(&self, items: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
         let request = self.client.transact_write_items().set_transact_items(Some(items));
         let Err(error) = request.send().await else { return Ok(Transacted::Done) };
         if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() {

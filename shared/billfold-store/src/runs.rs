@@ -81,7 +81,7 @@ impl Store {
     pub async fn save_run(&self, fence: &Fence, run: &Run, checkpoint: &str) -> Result<(), StoreError> {
         let row = NewRow::new(&key::run(&fence.ws, &run.id), run)?;
         let writes = vec![fence.guard(checkpoint), Write::put(row, When::Always)];
-        match self.transact_patiently(writes).await? {
+        match self.transact(writes).await? {
             Transacted::Done => Ok(()),
             Transacted::Failed(_) => Err(StoreError::Fenced),
         }
@@ -116,7 +116,7 @@ impl Store {
     /// [`StoreError::Fenced`] if another worker has taken over.
     pub async fn save_split(&self, fence: &Fence, newer: &Checkpoint, older: &Checkpoint) -> Result<(), StoreError> {
         let writes = vec![Write::put(fence.row(newer)?, fence.holds()), Write::put(fence.row(older)?, When::Absent)];
-        match self.transact_patiently(writes).await? {
+        match self.transact(writes).await? {
             Transacted::Done => Ok(()),
             Transacted::Failed(_) => Err(StoreError::Fenced),
         }
@@ -140,7 +140,7 @@ impl Store {
             let last = rows.peek().is_none();
             let own = if last { Write::put(fence.row(checkpoint)?, fence.holds()) } else { fence.guard(&name) };
             let writes: Vec<Write> = std::iter::once(own).chain(some).collect();
-            match self.transact_patiently(writes).await? {
+            match self.transact(writes).await? {
                 Transacted::Failed(places) if places.contains(&0) => return Err(StoreError::Fenced),
                 Transacted::Failed(_) => return Ok(Saved::Lost),
                 Transacted::Done if last => return Ok(Saved::Saved),
@@ -182,16 +182,5 @@ impl Store {
             ids.extend(row.body_text()?.split('\n').filter(|id| !id.is_empty()).map(str::to_owned));
         }
         Ok(ids)
-    }
-
-    /// A transaction, tried again when it collided with another that touches the same rows.
-    async fn transact_patiently(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
-        for _ in 0..8 {
-            match self.transact(writes.clone()).await {
-                Err(StoreError::Conflict) => tokio::task::yield_now().await,
-                other => return other,
-            }
-        }
-        Err(StoreError::Conflict)
     }
 }

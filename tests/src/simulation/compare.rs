@@ -132,10 +132,21 @@ impl Simulation {
                 .and_then(|matched| matched.account.clone())
                 .with_context(|| format!("{customer} has no account, is marked: {is_marked}, {matched:?}"))?;
             let billing = self.app().account_billing(&self.ws, &id).await?;
-            same_account(account, &serde_json::to_value(&billing)?)
-                .with_context(|| format!("is marked: {is_marked}"))?;
+            let rows = self.store.customer_rows(&self.ws, &customer).await?;
+            same_account(account, &serde_json::to_value(&billing)?).with_context(|| {
+                format!("is marked: {is_marked}; facts: {:?} {:?}", rows.customer, rows.subscriptions)
+            })?;
             self.same_money(&id, &billing).await?;
+            self.balanced(&id, &billing).await?;
         }
+        Ok(())
+    }
+
+    /// The movements sum to the MRR.
+    async fn balanced(&self, id: &AccountId, tab: &BillingTab) -> anyhow::Result<()> {
+        let stored = self.store.ledger(&self.ws, id).await?.with_context(|| format!("{id} has no ledger"))?;
+        let broken = stored.row.ledger.imbalance(tab.billing.mrr, &tab.billing.mrr_by_currency);
+        ensure!(broken.is_none(), "the ledger of {id} does not balance: {broken:?}");
         Ok(())
     }
 
@@ -185,7 +196,12 @@ fn same_account(truth: &AccountTruth, billing: &Value) -> anyhow::Result<()> {
         by.iter().filter(|(_, amount)| **amount != 0).map(|(code, amount)| (code.clone(), *amount)).collect()
     };
     let (mrr, expected) = (amounts("mrr_by_currency"), positive(&truth.mrr));
-    ensure!(mrr == expected, "MRR of {:?} is {mrr:?}, and should be {expected:?}", truth.customers);
+    ensure!(
+        mrr == expected,
+        "MRR of {:?} is {mrr:?}, and should be {expected:?} as of {}",
+        truth.customers,
+        billing["as_of"]
+    );
     let status = serde_json::to_value(truth.payment_status)?;
     let ours = &billing["payment_status"];
     ensure!(*ours == status, "payment status of {:?} is {ours}, and should be {status}", truth.customers);

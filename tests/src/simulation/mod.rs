@@ -6,6 +6,7 @@
 
 mod calls;
 mod compare;
+mod deaths;
 mod parts;
 mod wire;
 
@@ -14,12 +15,13 @@ use billfold_app::{App, Config, ConnectRequest, Handled, Kind, LimitsConfig, Mes
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::fold::Rule;
 use billfold_core::id::{EndpointId, WorkspaceId};
-use billfold_core::run::Trigger;
-use billfold_sim::{Change, Delivery, Dice, Fault, Faults, Sim, Spec, Version};
+use billfold_core::run::{Run, StageState, Trigger};
+use billfold_sim::{Change, Delivery, Dice, Sim, Spec, Version};
 use billfold_store::{Store, embedded};
 use billfold_stripe::{Base, Client};
 use calls::Calls;
 pub use calls::{Dies, Trouble};
+pub use deaths::run_and_die;
 use parts::{Drawer, Mailbox, SimClock};
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -39,10 +41,8 @@ const CUSTOMERS: u32 = 5;
 const WORKERS: u64 = 2;
 /// Messages that a worker takes at once.
 const TAKEN_MAX: usize = 6;
-/// Calls of a schedule, about.
-const CALLS_TYPICAL: u64 = 1500;
-/// Changes of a schedule in which the process dies at each call in turn.
-const SHORT_STEPS: u32 = 6;
+/// So many looks make a minute of the simulation's time while a schedule falls silent.
+const LOOKS_A_MINUTE: u32 = 2000;
 /// How often something is tried again before it is plain that it never works.
 const ATTEMPTS_MAX: u32 = 200;
 /// How long silence may take to set in. Only a fault of the program comes near it.
@@ -98,50 +98,23 @@ pub async fn run(seed: u64, rule: Rule) -> anyhow::Result<()> {
     }
     let found = *simulation.dice.pick(&[Found::ByEvents, Found::BySync]);
     simulation.fall_silent(found).await?;
-    simulation.compare().await.with_context(|| format!("seed {seed}, found {found:?}"))
+    let compared = simulation.compare().await;
+    let runs = simulation.app.sync_runs(&simulation.ws, None, 10).await?;
+    compared.with_context(|| format!("seed {seed}, found {found:?}, runs {}", told(&runs)))
 }
 
-/// Runs a short schedule through in which the process dies at one call. The calls until silence, if it outlived them.
-///
-/// # Errors
-/// What is not true in the end.
-pub async fn run_and_die(seed: u64, dies_at: Option<(u64, Dies)>) -> anyhow::Result<u64> {
-    let mut simulation = Simulation::new(seed, 3, billfold_core::fold::decide).await?;
-    simulation.arm(Trouble { dies_at, ..Trouble::default() }, None);
-    simulation.idle().await?;
-    for _ in 0..SHORT_STEPS {
-        simulation.sim.random_change(&mut simulation.dice);
-        simulation.collect();
-        simulation.sim.advance(1);
-        for delivery in simulation.take_deliveries() {
-            simulation.deliver(&delivery).await?;
-        }
-    }
-    simulation.start_sync().await?;
-    simulation.idle().await?;
-    let calls = simulation.disarm().await?;
-    simulation.fall_silent(Found::ByEvents).await?;
-    simulation.compare().await.with_context(|| format!("seed {seed}, died at {dies_at:?}"))?;
-    Ok(calls)
+/// How runs ended, for whoever looks for what went wrong.
+fn told(runs: &[Run]) -> String {
+    let stage = |state: &StageState| format!("{}: {:?} {}", state.name.as_str(), state.status, state.records);
+    let run = |run: &Run| {
+        let stages: Vec<String> = run.stages.iter().map(stage).collect();
+        let skipped = run.stages.iter().filter_map(|state| state.error.as_ref()).map(|error| error.message.clone());
+        format!("{:?} ({}; {})", run.status, stages.join(", "), skipped.collect::<Vec<_>>().join("; "))
+    };
+    runs.iter().map(run).collect::<Vec<_>>().join("\n")
 }
 
 impl Simulation {
-    /// Whether and when the process dies in this schedule, and how the store is.
-    fn arm_by_chance(&mut self) {
-        let dies = if self.dice.chance(500) { Dies::Before } else { Dies::After };
-        let at = |dice: &mut Dice| dice.chance(600).then(|| 1 + dice.below(CALLS_TYPICAL));
-        let dies_at = at(&mut self.dice).map(|at| (at, dies));
-        let next_death = at(&mut self.dice);
-        let store_per_mille = if self.dice.chance(300) { 1 + self.dice.below(30) } else { 0 };
-        self.arm(Trouble { dies_at, store_per_mille }, next_death);
-        if self.dice.chance(60) {
-            let kinds =
-                vec![Fault::InternalError, Fault::BadGateway, Fault::Reset, Fault::LockTimeout, Fault::Truncated];
-            let every = Some(12 + self.dice.below(30));
-            self.sim.set_faults(Faults { every, kinds, ..Faults::default() });
-        }
-    }
-
     /// A business that is connected, its first sync under way.
     ///
     /// # Errors
@@ -367,27 +340,6 @@ impl Simulation {
         bail!("it never started")
     }
 
-    /// Something is to go wrong from now on; after a death, another process dies at `next_death`.
-    pub fn arm(&mut self, trouble: Trouble, next_death: Option<u64>) {
-        self.next_death = next_death;
-        self.calls.arm(trouble);
-    }
-
-    /// All goes well from now on; calls that were made since something was to go wrong.
-    ///
-    /// # Errors
-    /// If the dead cannot be buried.
-    pub async fn disarm(&mut self) -> anyhow::Result<u64> {
-        let count = self.calls.count();
-        self.next_death = None;
-        self.calls.arm(Trouble::default());
-        self.sim.set_faults(Faults::default());
-        if self.calls.is_dead() {
-            self.crash().await?;
-        }
-        Ok(count)
-    }
-
     fn work(&mut self) {
         for worker in 0..WORKERS {
             let (app, mailbox) = (self.app.clone(), Arc::clone(&self.mailbox));
@@ -420,9 +372,15 @@ impl Simulation {
     /// If it takes too long, or a run failed.
     pub async fn idle(&mut self) -> anyhow::Result<()> {
         let silence = async {
+            let mut looks = 0u32;
             while !self.mailbox.is_idle() {
                 if self.calls.is_dead() {
                     self.crash().await?;
+                }
+                // A lease that could not be given back ends with time.
+                looks += 1;
+                if looks.is_multiple_of(LOOKS_A_MINUTE) {
+                    self.sim.advance(60);
                 }
                 tokio::time::sleep(Duration::from_micros(300)).await;
             }
@@ -447,6 +405,9 @@ impl Simulation {
         for delivery in self.take_deliveries() {
             self.deliver(&delivery).await?;
         }
+        self.idle().await?;
+        // What the process does every minute: marks that nobody computes, runs that nobody works on.
+        self.app.sweep().await?;
         self.idle().await?;
         self.sim.advance(10);
         match found {

@@ -4,7 +4,7 @@
 //! Every step may run twice. Events of one object are folded one after the other within a process, and share a fetch
 //! that began after they were received.
 
-use super::folding::{FETCHES_MAX, ObjectKey};
+use super::folding::{FETCHES_MAX, Fetched, ObjectKey};
 use super::{Delivered, money_back};
 use crate::app::App;
 use crate::queue::{Handled, Message};
@@ -218,7 +218,7 @@ impl Folder<'_> {
     /// Folds the event; whose account may have to be computed.
     async fn fold(
         &self,
-        fetches: &mut HashMap<ObjectKey, u64>,
+        fetches: &mut HashMap<ObjectKey, Fetched>,
         key: ObjectKey,
     ) -> Result<Option<CustomerId>, FoldError> {
         let mut told = self.told().await?;
@@ -235,25 +235,27 @@ impl Folder<'_> {
                 Told::Candidate(candidate) => self.decide(candidate, stored.as_ref()).await?,
                 _ => self.touched(stored.as_ref()),
             };
+            let mut fetched = None;
             let mut candidate = match told {
                 Told::Candidate(candidate) if decided != Decision::Fetch => candidate,
                 _ if decided == Decision::Drop => return Ok(None),
                 _ => {
-                    if self.is_covered(fetches, &key) {
-                        return Ok(None);
+                    if let Some(covered) = self.covered(fetches, &key) {
+                        return Ok(covered.customer.clone());
                     }
-                    let ticket = self.app.folding().ticket();
-                    let fetched = self.fetch(place.as_ref()).await?;
-                    fetches.insert(key.clone(), ticket.number);
-                    let Some(fetched) = fetched else { return Ok(None) };
-                    fetched
+                    let ticket = self.app.folding().ticket().number;
+                    let Some(candidate) = self.fetch(place.as_ref()).await? else {
+                        fetches.insert(key, Fetched { ticket, customer: None });
+                        return Ok(None);
+                    };
+                    fetched = Some(ticket);
+                    candidate
                 }
             };
             if place.is_none() {
                 stored = self.app.store().stored_version(&candidate.place).await?;
                 if candidate.is_unclear_beside(stored.as_ref()) {
                     told = Told::Place(candidate.place);
-                    fetches.remove(&key);
                     continue;
                 }
             }
@@ -263,10 +265,11 @@ impl Folder<'_> {
                 _ => decided,
             };
             if self.write(decided, &candidate, customer.as_ref(), stored.as_ref()).await? {
+                // Only now: a fetch of which nothing was stored covers no event.
+                fetches.extend(fetched.map(|ticket| (key, Fetched { ticket, customer: customer.clone() })));
                 return Ok(customer);
             }
             // Somebody else was first. What was fetched may be older than what they wrote.
-            fetches.remove(&key);
             told = match candidate.source {
                 Source::Fetched => Told::Place(candidate.place),
                 _ => Told::Candidate(Candidate { customer, ..candidate }),
@@ -276,9 +279,9 @@ impl Folder<'_> {
     }
 
     /// A fetch that began after this event was received has seen what it is about.
-    fn is_covered(&self, fetches: &HashMap<ObjectKey, u64>, key: &ObjectKey) -> bool {
+    fn covered<'f>(&self, fetches: &'f HashMap<ObjectKey, Fetched>, key: &ObjectKey) -> Option<&'f Fetched> {
         let same_process = self.event.ticket.process == self.app.folding().process;
-        same_process && fetches.get(key).is_some_and(|fetched| *fetched > self.event.ticket.number)
+        fetches.get(key).filter(|fetched| same_process && fetched.ticket > self.event.ticket.number)
     }
 
     fn touched(&self, stored: Option<&StoredFact>) -> Decision {

@@ -3,7 +3,7 @@
 
 use super::Ticket;
 use billfold_core::facts::Kind;
-use billfold_core::id::WorkspaceId;
+use billfold_core::id::{CustomerId, WorkspaceId};
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher as _;
@@ -24,11 +24,20 @@ pub(crate) struct Folding {
     pub(super) process: u64,
     tickets: AtomicU64,
     hasher: RandomState,
-    /// The ticket with which each object was last fetched.
-    turns: Vec<Turn<HashMap<ObjectKey, u64>>>,
+    /// The last fetch of each object.
+    turns: Vec<Turn<HashMap<ObjectKey, Fetched>>>,
     recent: Mutex<Recent>,
     /// Held by whoever folds many events together.
     pub(super) together: Turn<()>,
+}
+
+/// A fetch whose outcome is stored.
+#[derive(Debug, Clone)]
+pub(super) struct Fetched {
+    /// Drawn before it began.
+    pub(super) ticket: u64,
+    /// Whose account it may have changed.
+    pub(super) customer: Option<CustomerId>,
 }
 
 #[derive(Default)]
@@ -57,7 +66,7 @@ impl Folding {
         Ticket { process: self.process, number: self.tickets.fetch_add(1, Ordering::SeqCst) }
     }
 
-    pub(super) fn turn(&self, key: &ObjectKey) -> Option<&Turn<HashMap<ObjectKey, u64>>> {
+    pub(super) fn turn(&self, key: &ObjectKey) -> Option<&Turn<HashMap<ObjectKey, Fetched>>> {
         let place = usize::try_from(self.hasher.hash_one(key) % 64).unwrap_or(0);
         self.turns.get(place)
     }
