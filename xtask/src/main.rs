@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stderr, reason = "a command line speaks on the terminal")]
 
+mod package;
+
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use std::process::Command;
@@ -31,6 +33,8 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// The function binaries for AWS, all of them in one build, where template.yaml looks for them.
+    Package(package::Options),
     /// The benchmarks, in release: each figure, its limit, the ratio.
     Bench {
         /// Passed on to the benchmark.
@@ -43,6 +47,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Task::Ci => ci(),
         Task::Simulate { seeds, seed, release } => simulate(seeds, seed, release),
+        Task::Package(options) => package::package(&options),
         Task::Bench { arguments } => {
             let build: Vec<String> =
                 ["build", "--release", "--package", "billfold-sim", "--bins"].map(str::to_owned).into();

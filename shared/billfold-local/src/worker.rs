@@ -167,7 +167,7 @@ impl Worker {
     async fn conclude(&self, taken: Taken, ended: Result<Handled, JoinError>) -> Result<(), StoreError> {
         match ended {
             Ok(Handled::Done) => self.queue.done(taken).await,
-            Ok(Handled::Again(after)) => self.queue.again(taken, after).await,
+            Ok(Handled::Again(after) | Handled::Failed(after)) => self.queue.again(taken, after).await,
             Err(error) if error.is_panic() => {
                 tracing::error!(message = ?taken.message, "a use case panicked");
                 self.queue.failed(taken).await

@@ -5,6 +5,7 @@
 //! version of an object wins, and what a number is, comes from `billfold-core`.
 
 mod accounts;
+mod aws;
 mod client;
 mod connection;
 mod dirty;

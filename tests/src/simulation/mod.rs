@@ -270,7 +270,7 @@ impl Simulation {
                     };
                     match app.handle(&taken.message, Duration::from_secs(600)).await {
                         Handled::Done => mailbox.done(&taken),
-                        Handled::Again(_) => {
+                        Handled::Again(_) | Handled::Failed(_) => {
                             mailbox.again(&taken);
                             tokio::time::sleep(Duration::from_millis(1)).await;
                         }

@@ -40,7 +40,25 @@ pub(crate) struct Api {
 
 /// Every route.
 pub fn router(app: App, tokens: Arc<Tokens>) -> Router {
-    let api = Api { app, tokens };
+    finish(changing().merge(reading()).merge(delivering()), app, tokens)
+}
+
+/// What changes something, and the card, which looks into the vault.
+pub fn connect_router(app: App, tokens: Arc<Tokens>) -> Router {
+    finish(changing(), app, tokens)
+}
+
+/// What only reads the table.
+pub fn query_router(app: App, tokens: Arc<Tokens>) -> Router {
+    finish(reading(), app, tokens)
+}
+
+/// What anybody may call.
+pub fn webhook_router(app: App, tokens: Arc<Tokens>) -> Router {
+    finish(delivering(), app, tokens)
+}
+
+fn changing() -> Router<Api> {
     let v1 = Router::new()
         .route("/stripe", get(connection::card).post(connection::connect).delete(connection::disconnect))
         .route("/stripe/check", post(connection::check))
@@ -48,18 +66,34 @@ pub fn router(app: App, tokens: Arc<Tokens>) -> Router {
         .route("/stripe/webhook-endpoint", post(webhook::create_endpoint))
         .route("/verify", post(webhook::verify))
         .route("/data", axum::routing::delete(connection::erase))
-        .route("/settings", get(settings::show).patch(settings::change))
-        .route("/syncs", get(runs::list).post(runs::start))
-        .route("/syncs/{id}", get(runs::show).delete(runs::cancel))
-        .route("/accounts", get(accounts::list).post(accounts::create))
-        .route("/accounts/{id}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
-        .route("/accounts/{id}/billing", get(accounts::billing))
-        .route("/customers", get(accounts::customers))
+        .route("/settings", axum::routing::patch(settings::change))
+        .route("/syncs", post(runs::start))
+        .route("/syncs/{id}", axum::routing::delete(runs::cancel))
+        .route("/accounts", post(accounts::create))
+        .route("/accounts/{id}", axum::routing::patch(accounts::change).delete(accounts::remove))
         .route("/customers/{id}/account", axum::routing::put(accounts::match_by_hand).delete(accounts::unmatch));
-    Router::new()
-        .nest("/v1", v1)
-        .route("/healthz", get(healthz))
-        .route("/webhooks/stripe/{endpoint_id}", post(webhook::receive))
+    Router::new().nest("/v1", v1)
+}
+
+fn reading() -> Router<Api> {
+    let v1 = Router::new()
+        .route("/settings", get(settings::show))
+        .route("/syncs", get(runs::list))
+        .route("/syncs/{id}", get(runs::show))
+        .route("/accounts", get(accounts::list))
+        .route("/accounts/{id}", get(accounts::show))
+        .route("/accounts/{id}/billing", get(accounts::billing))
+        .route("/customers", get(accounts::customers));
+    Router::new().nest("/v1", v1).route("/healthz", get(healthz))
+}
+
+fn delivering() -> Router<Api> {
+    Router::new().route("/webhooks/stripe/{endpoint_id}", post(webhook::receive))
+}
+
+/// What holds for every route.
+fn finish(routes: Router<Api>, app: App, tokens: Arc<Tokens>) -> Router {
+    routes
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -72,7 +106,7 @@ pub fn router(app: App, tokens: Arc<Tokens>) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_TIME_MAX))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
-        .with_state(api)
+        .with_state(Api { app, tokens })
 }
 
 async fn healthz() -> &'static str {
