@@ -79,8 +79,24 @@ pub fn package(options: &Options) -> anyhow::Result<()> {
         let bytes = binary.metadata().with_context(|| format!("{} was not made", binary.display()))?.len();
         eprintln!("   {:>8.2} MB  {name}", megabytes(bytes));
     }
-    eprintln!("── package: {} s", started.elapsed().as_secs());
+    let template = write_template(&functions)?;
+    eprintln!("── package: {} s; deploy with: sam deploy --template {}", started.elapsed().as_secs(), template.display());
     Ok(())
+}
+
+/// The template beside the binaries, with each function's code where it has just been built.
+fn write_template(functions: &[String]) -> anyhow::Result<PathBuf> {
+    let mut text = std::fs::read_to_string(root()?.join("template.yaml"))?;
+    for name in functions {
+        let folder = format!("CodeUri: functions/{}\n", name.trim_start_matches("billfold-"));
+        if !text.contains(&folder) {
+            bail!("template.yaml does not deploy {name}");
+        }
+        text = text.replace(&folder, &format!("CodeUri: {name}\n"));
+    }
+    let path = target_folder()?.join("lambda/template.yaml");
+    std::fs::write(&path, text)?;
+    Ok(path)
 }
 
 fn megabytes(bytes: u64) -> f64 {
