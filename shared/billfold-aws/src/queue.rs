@@ -128,4 +128,4 @@ fn whole_seconds(delay: Duration) -> i32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
