@@ -167,12 +167,8 @@ fn only_what_must_be_public_is() {
             _ => assert!(public.insert(key.to_owned())),
         }
     }
-    let expected = [
-        "POST /webhooks/stripe/{endpoint_id}",
-        "GET /invites/{token}",
-        "POST /invites/{token}",
-        "GET /healthz",
-    ];
+    let expected =
+        ["POST /webhooks/stripe/{endpoint_id}", "GET /invites/{token}", "POST /invites/{token}", "GET /healthz"];
     assert_eq!(public, expected.map(str::to_owned).into());
 }
 
@@ -208,10 +204,10 @@ fn nobody_may_do_more_than_its_work() {
 
 #[test]
 fn the_linters_agree() {
-    for (program, arguments) in
-        [("sam", ["validate", "--lint", "--template", "template.yaml", "--region", REGION].as_slice()),
-         ("cfn-lint", ["template.yaml"].as_slice())]
-    {
+    for (program, arguments) in [
+        ("sam", ["validate", "--lint", "--template", "template.yaml", "--region", REGION].as_slice()),
+        ("cfn-lint", ["template.yaml"].as_slice()),
+    ] {
         let output = tools().program(program).args(arguments).current_dir(root()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{program}: {said}");

@@ -80,7 +80,11 @@ pub fn package(options: &Options) -> anyhow::Result<()> {
         eprintln!("   {:>8.2} MB  {name}", megabytes(bytes));
     }
     let template = write_template(&functions)?;
-    eprintln!("── package: {} s; deploy with: sam deploy --template {}", started.elapsed().as_secs(), template.display());
+    eprintln!(
+        "── package: {} s; deploy with: sam deploy --template {}",
+        started.elapsed().as_secs(),
+        template.display()
+    );
     Ok(())
 }
 

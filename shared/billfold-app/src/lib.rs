@@ -28,7 +28,7 @@ pub use clock::{Clock, SystemClock};
 pub use connect::{ConnectRequest, OtherData};
 pub use queue::{Handled, Message, Queue, QueueError};
 pub use refusal::{Kind, Refusal};
-pub use settings::{AccountsMode, Settings, SettingsPatch, SettingsView};
+pub use settings::{AccountsMode, BACKFILL_DAYS_MAX, Settings, SettingsPatch, SettingsView};
 pub use vault::{Secret, Vault, VaultError};
 pub use verify::{Difference, Repair, Report};
 pub use webhook::{Delivered, Received, Unreceived};

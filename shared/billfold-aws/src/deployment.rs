@@ -4,7 +4,7 @@ use crate::absent::{NoQueue, NoVault};
 use crate::config::{ConfigError, Environment};
 use crate::sdk::sdk;
 use aws_types::SdkConfig;
-use billfold_app::{App, AppError, Config, LimitsConfig, Parts, Queue, SystemClock, Vault};
+use billfold_app::{App, AppError, BACKFILL_DAYS_MAX, Config, LimitsConfig, Parts, Queue, SystemClock, Vault};
 use billfold_store::Store;
 use billfold_stripe::Base;
 use std::sync::Arc;
@@ -68,13 +68,25 @@ impl Deployment {
     pub fn app(&self, queue: Option<Arc<dyn Queue>>, vault: Option<Arc<dyn Vault>>) -> Result<App, StartError> {
         let table = self.environment.required("TABLE_NAME")?;
         let config = self.config()?;
-        Ok(App::new(Parts {
+        let app = App::new(Parts {
             store: Store::in_aws(&self.sdk, table),
             queue: queue.unwrap_or_else(|| Arc::new(NoQueue)),
             vault: vault.unwrap_or_else(|| Arc::new(NoVault)),
             clock: Arc::new(SystemClock),
             config,
-        })?)
+        })?;
+        if let Some(days) = self.backfill_days()? {
+            app.start_with_backfill_days(days);
+        }
+        Ok(app)
+    }
+
+    fn backfill_days(&self) -> Result<Option<u32>, ConfigError> {
+        let name = "BACKFILL_DAYS";
+        let Some(text) = self.environment.optional(name) else { return Ok(None) };
+        let days = text.parse().ok().filter(|days| (1..=BACKFILL_DAYS_MAX).contains(days));
+        let reason = format!("it must be a number of days from 1 to {BACKFILL_DAYS_MAX}");
+        days.map(Some).ok_or(ConfigError::Invalid { name, reason })
     }
 
     fn config(&self) -> Result<Config, ConfigError> {
@@ -83,10 +95,8 @@ impl Deployment {
             name: "STRIPE_API_BASE",
             reason: error.to_string(),
         };
-        let limits = LimitsConfig {
-            share: self.environment.number("STRIPE_SHARE", 0.0, 1.0)?,
-            ..LimitsConfig::default()
-        };
+        let limits =
+            LimitsConfig { share: self.environment.number("STRIPE_SHARE", 0.0, 1.0)?, ..LimitsConfig::default() };
         let public_url = self.environment.optional("PUBLIC_URL").unwrap_or_default().to_owned();
         Ok(Config { stripe: base.map_err(invalid)?, limits, public_url })
     }
@@ -162,6 +172,19 @@ mod tests {
         missing(vault.err().unwrap(), "SECRETS_PREFIX");
         let app = without("TABLE_NAME").app(None, None).err().unwrap();
         assert!(app.to_string().contains("TABLE_NAME"), "{app}");
+    }
+
+    #[test]
+    fn a_backfill_is_a_number_of_days() {
+        let days = |text| {
+            let mut variables = WHOLE;
+            variables[6] = ("BACKFILL_DAYS", text);
+            Deployment::new(Environment::from(variables)).unwrap().backfill_days()
+        };
+        assert_eq!((days("30"), days("")), (Ok(Some(30)), Ok(None)));
+        for wrong in ["0", "-1", "year", "99999999"] {
+            assert!(days(wrong).unwrap_err().to_string().contains("BACKFILL_DAYS"), "{wrong}");
+        }
     }
 
     #[test]

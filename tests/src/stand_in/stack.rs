@@ -201,7 +201,8 @@ impl Stack {
         }
         let mut calls: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for Call { key, action } in self.proxy.calls() {
-            let function = keys.get(&key).with_context(|| format!("{action} was called by {key}, which is no function"))?;
+            let function =
+                keys.get(&key).with_context(|| format!("{action} was called by {key}, which is no function"))?;
             calls.entry(function.clone()).or_default().insert(action);
         }
         Ok(calls)
@@ -229,15 +230,49 @@ impl Stack {
         ids.filter_map(|id| self.process(id)).collect()
     }
 
-    fn process(&self, id: u32) -> Option<FunctionProcess> {
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        let parent: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
-        if parent != self.ministack.id() {
-            return None;
+    /// Kills a process as a machine does that fails: it is not told before.
+    ///
+    /// # Errors
+    /// If that cannot be done.
+    pub fn kill(&self, process: &FunctionProcess) -> anyhow::Result<()> {
+        let status = Command::new("kill").args(["-KILL", &process.id.to_string()]).status()?;
+        // It may have ended by itself meanwhile.
+        if !status.success() && self.process(process.id).is_some() {
+            bail!("{process:?} cannot be killed");
         }
-        let environment = std::fs::read(format!("/proc/{id}/environ")).ok()?;
-        let mut variables = environment.split(|byte| *byte == 0).filter_map(|one| std::str::from_utf8(one).ok());
-        let name = variables.find_map(|one| one.strip_prefix("AWS_LAMBDA_FUNCTION_NAME="))?;
+        Ok(())
+    }
+
+    /// Moves a message from one queue to another, as `start-message-move-task` does in AWS.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn move_back(&self, from: &str, to: &str, body: &str) -> anyhow::Result<()> {
+        let receive = json!({ "QueueUrl": self.output(from)?, "MaxNumberOfMessages": 10, "VisibilityTimeout": 1 });
+        let found = self.call("sqs", "receive_message", &receive)?;
+        let messages = found["Messages"].as_array().cloned().unwrap_or_default();
+        let message = messages.iter().find(|message| message["Body"] == body).context("it is not there")?;
+        self.call("sqs", "send_message", &json!({ "QueueUrl": self.output(to)?, "MessageBody": body }))?;
+        let delete = json!({ "QueueUrl": self.output(from)?, "ReceiptHandle": message["ReceiptHandle"] });
+        self.call("sqs", "delete_message", &delete)?;
+        Ok(())
+    }
+
+    /// What a function has logged.
+    ///
+    /// # Errors
+    /// If its log cannot be read.
+    pub fn logged(&self, function: &str) -> anyhow::Result<String> {
+        let arguments = json!({ "logGroupName": format!("/billfold/{NAME}/{function}") });
+        Ok(self.call("logs", "filter_log_events", &arguments)?.to_string())
+    }
+
+    /// Functions of this stack have its proxy in their environment, and no others have.
+    fn process(&self, id: u32) -> Option<FunctionProcess> {
+        let environment = String::from_utf8(std::fs::read(format!("/proc/{id}/environ")).ok()?).ok()?;
+        let variable = |name: &str| environment.split('\0').find_map(|one| one.strip_prefix(name));
+        let ours = variable("AWS_ENDPOINT_URL=")? == self.proxy.url;
+        let name = variable("AWS_LAMBDA_FUNCTION_NAME=").filter(|_| ours)?;
         Some(FunctionProcess { id, function: folder(name) })
     }
 }

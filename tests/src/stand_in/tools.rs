@@ -10,8 +10,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// In these versions, which have been seen to work together.
-const PACKAGES: [&str; 5] =
-    ["ministack[full]==1.5.33", "aws-sam-cli==1.167.0", "cfn-lint==1.53.3", "moto[secretsmanager,server]==5.2.5", "PyYAML"];
+const PACKAGES: [&str; 5] = [
+    "ministack[full]==1.5.33",
+    "aws-sam-cli==1.167.0",
+    "cfn-lint==1.53.3",
+    "moto[secretsmanager,server]==5.2.5",
+    "PyYAML",
+];
 
 /// How often a process is asked whether it is up.
 const ASKED_MAX: u32 = 600;
@@ -120,14 +125,31 @@ async fn up(url: &str) -> anyhow::Result<()> {
     anyhow::bail!("{url} never came up")
 }
 
-/// A process that ends with the test.
+/// Runs a program until nobody is left who holds the other end of its standard input, and then ends it with all its children.
+const WHILE_WANTED: &str = r#"
+import os, signal, subprocess, sys
+program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
+sys.stdin.read()
+os.killpg(program.pid, signal.SIGKILL)
+"#;
+
+/// A process that ends with the test, however that ends.
 #[derive(Debug)]
 struct Process(Child);
 
+impl Process {
+    fn start(tools: &Tools, program: &str, prepare: impl FnOnce(&mut Command)) -> anyhow::Result<Self> {
+        let mut command = tools.program("python");
+        command.args(["-c", WHILE_WANTED]).arg(tools.0.join(program)).stdin(Stdio::piped());
+        prepare(&mut command);
+        Ok(Self(command.spawn()?))
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
+        drop(self.0.stdin.take());
         // It may have ended already.
-        drop(self.0.kill());
         drop(self.0.wait());
     }
 }
@@ -135,7 +157,7 @@ impl Drop for Process {
 /// The whole stack.
 #[derive(Debug)]
 pub struct Ministack {
-    process: Process,
+    _process: Process,
     /// Where it is.
     pub url: String,
     /// Its log.
@@ -152,28 +174,16 @@ impl Ministack {
         let (port, folder) = (free_port()?, tempfile::tempdir()?);
         let url = format!("http://127.0.0.1:{port}");
         let log = folder.path().join("log");
-        let child = tools
-            .program("ministack")
-            .current_dir(folder.path())
-            .env("TMPDIR", folder.path())
-            .env("BIND_HOST", "127.0.0.1")
-            .env("IOT_MTLS_ENABLED", "0")
-            .env("GATEWAY_PORT", port.to_string())
+        let written = File::options().append(true).create(true).open(&log)?;
+        let error = written.try_clone()?;
+        let process = Process::start(tools, "ministack", |command| {
+            command.current_dir(folder.path()).env("TMPDIR", folder.path()).stdout(written).stderr(error);
+            command.env("BIND_HOST", "127.0.0.1").env("IOT_MTLS_ENABLED", "0").env("GATEWAY_PORT", port.to_string());
             // Roles count, as in AWS.
-            .env("AUTH", "true")
-            .env("AWS_ENDPOINT_URL", functions_see.unwrap_or(&url))
-            .stdout(File::create(&log)?)
-            .stderr(File::options().append(true).open(&log)?)
-            .spawn()?;
-        let process = Process(child);
+            command.env("AUTH", "true").env("AWS_ENDPOINT_URL", functions_see.unwrap_or(&url));
+        })?;
         up(&format!("{url}/_ministack/health")).await?;
-        Ok(Self { process, url, log, _folder: folder })
-    }
-
-    /// Its process.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.process.0.id()
+        Ok(Self { _process: process, url, log, _folder: folder })
     }
 }
 
@@ -192,9 +202,10 @@ impl Moto {
     /// If it does not come up.
     pub async fn start(tools: &Tools) -> anyhow::Result<Self> {
         let port = free_port()?;
-        let mut command = tools.program("moto_server");
-        command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-        let process = Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+        let process = Process::start(tools, "moto_server", |command| {
+            command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        })?;
         let url = format!("http://127.0.0.1:{port}");
         up(&format!("{url}/moto-api/")).await?;
         Ok(Self { _process: process, url })

@@ -65,7 +65,11 @@ impl LittleSqs {
     }
 }
 
-async fn answer(State(sqs): State<LittleSqs>, headers: HeaderMap, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
+async fn answer(
+    State(sqs): State<LittleSqs>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> (StatusCode, Json<Value>) {
     let mut asked = sqs.asked();
     if headers["x-amz-target"] == "AmazonSQS.ChangeMessageVisibility" {
         asked.came_back.push(body);
