@@ -128,7 +128,7 @@ impl Deployment {
 fn log(level: &str) -> Result<(), ConfigError> {
     let invalid = |reason: String| ConfigError::Invalid { name: "LOG_LEVEL", reason };
     let filter = EnvFilter::try_new(level).map_err(|error| invalid(error.to_string()))?;
-    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_span_list(true);
     lines.with_env_filter(filter).try_init().map_err(|error| invalid(error.to_string()))
 }
 

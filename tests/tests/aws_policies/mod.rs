@@ -43,5 +43,7 @@ fn allowed(stack: &Stack, function: &str) -> BTreeSet<String> {
     let policy = stack.call("iam", "get_role_policy", &policy).unwrap();
     let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
     let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().unwrap());
-    actions.map(|action| action.as_str().unwrap().to_owned()).collect()
+    let actions = actions.map(|action| action.as_str().unwrap().to_owned());
+    // The stand-in's own; in AWS it is the same as sending one.
+    actions.filter(|action| action != "sqs:SendMessageBatch").collect()
 }
