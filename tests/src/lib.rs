@@ -2,6 +2,7 @@
 
 pub mod contract;
 pub mod simulation;
+pub mod stand_in;
 
 use billfold_app::auth::Role;
 use billfold_app::{Clock, LimitsConfig};
@@ -101,18 +102,7 @@ impl World {
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        request = match body {
-            Body::None => request,
-            Body::Json(json) => request.json(json),
-            Body::Text(text, kind) => request.header("content-type", kind).body(text),
-        };
-        let answer = request.send().await?;
-        let kind =
-            answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
-        let (status, text) = (answer.status(), answer.text().await?);
-        let body =
-            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
-        Ok(Answer { status, content_type: kind, body })
+        answer(request, body).await
     }
 
     /// Asks as the owner.
@@ -169,4 +159,18 @@ pub enum Body<'a> {
     None,
     Json(&'a Value),
     Text(String, &'a str),
+}
+
+/// Sends a request with a body, and reads the answer.
+async fn answer(request: reqwest::RequestBuilder, body: Body<'_>) -> anyhow::Result<Answer> {
+    let request = match body {
+        Body::None => request,
+        Body::Json(json) => request.json(json),
+        Body::Text(text, kind) => request.header("content-type", kind).body(text),
+    };
+    let answer = request.send().await?;
+    let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+    let (status, text) = (answer.status(), answer.text().await?);
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+    Ok(Answer { status, content_type: kind, body })
 }

@@ -25,7 +25,19 @@ fn allowed(name: &str) -> Option<&'static [&'static str]> {
         "billfold-stripe" => &["billfold-core"],
         "billfold-app" => &["billfold-core", "billfold-store", "billfold-stripe"],
         "billfold-local" => &["billfold-core", "billfold-store", "billfold-stripe", "billfold-app", "billfold-sim"],
-        "billfold-tests" | "billfold-benches" => {
+        "billfold-aws" => &["billfold-core", "billfold-store", "billfold-stripe", "billfold-app"],
+        "billfold-connect" | "billfold-query" | "billfold-webhook" => &["billfold-app", "billfold-aws"],
+        "billfold-recompute" | "billfold-sweep" | "billfold-sync" => &["billfold-aws"],
+        "billfold-tests" => &[
+            "billfold-core",
+            "billfold-store",
+            "billfold-stripe",
+            "billfold-app",
+            "billfold-aws",
+            "billfold-local",
+            "billfold-sim",
+        ],
+        "billfold-benches" => {
             &["billfold-core", "billfold-store", "billfold-stripe", "billfold-app", "billfold-local", "billfold-sim"]
         }
         "xtask" => &[],

@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stderr, reason = "a command line speaks on the terminal")]
 
+mod package;
+
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -55,6 +57,8 @@ enum Task {
     /// Licences, sources and forbidden crates of everything that is built in; and, where it can be fetched, the database of
     /// known weaknesses.
     Deny,
+    /// The function binaries for AWS, all of them in one build, where template.yaml looks for them.
+    Package(package::Options),
     /// The benchmarks, in release: each figure, its limit, the ratio.
     Bench {
         /// Passed on to the benchmark.
@@ -78,6 +82,7 @@ fn main() -> anyhow::Result<()> {
         Task::Api => api(),
         Task::Fuzz { target, minutes, seed } => fuzz(&target, minutes, seed),
         Task::Deny => deny(),
+        Task::Package(options) => package::package(&options),
         Task::Bench { arguments } => {
             let build: Vec<String> =
                 ["build", "--release", "--package", "billfold-sim", "--bins"].map(str::to_owned).into();

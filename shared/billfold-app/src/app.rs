@@ -15,7 +15,7 @@ use billfold_stripe::{Base, Budget, Client, Limits, Transport, TransportError};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What an [`App`] is made of.
 pub struct Parts {
@@ -83,6 +83,8 @@ pub(crate) struct Inner {
     endpoints: Endpoints,
     folding: Folding,
     catalogues: Catalogues,
+    /// The backfill of workspaces that connect and have not said otherwise.
+    backfill_days: OnceLock<u32>,
 }
 
 /// The app could not be put together.
@@ -115,8 +117,18 @@ impl App {
             endpoints: Endpoints::default(),
             folding: Folding::default(),
             catalogues: Catalogues::default(),
+            backfill_days: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner), None))
+    }
+
+    /// Workspaces that connect from now on start with a backfill of so many days. What is said first holds.
+    pub fn start_with_backfill_days(&self, days: u32) {
+        self.0.backfill_days.get_or_init(|| days);
+    }
+
+    pub(crate) fn backfill_days(&self) -> Option<u32> {
+        self.0.backfill_days.get().copied()
     }
 
     pub(crate) fn decide(&self, stored: Option<Stored>, incoming: Incoming) -> Decision {

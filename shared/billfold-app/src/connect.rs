@@ -137,7 +137,10 @@ impl App {
         };
         self.store().change_connection(ws, change).await?;
         self.keep_endpoint(ws, shape.mode).await?;
-        let start_with = |settings: &mut Settings| settings.currency = settings.currency.or(currency);
+        let start_with = |settings: &mut Settings| {
+            settings.currency = settings.currency.or(currency);
+            settings.backfill_days = settings.backfill_days.or(self.backfill_days());
+        };
         self.store().change_settings(ws, start_with).await?;
         tracing::info!(workspace = %ws, key = key.label, account = key.account_id, "Stripe was connected");
         Ok(())

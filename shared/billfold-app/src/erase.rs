@@ -3,7 +3,6 @@
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::refusal::Refusal;
-use crate::vault::Secret;
 use billfold_core::audit::{Action, Deed};
 use billfold_core::connection::Connection;
 use billfold_core::id::WorkspaceId;
@@ -41,14 +40,13 @@ impl App {
     }
 }
 
-/// Erases a workspace, unless somebody has connected a key since it was asked for.
+/// Erases a workspace, unless somebody has connected a key since it was asked for. The secrets were forgotten before it
+/// was asked for: a worker may not write any.
 pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal> {
     if app.store().connection(ws).await?.active_key().is_some() {
         tracing::warn!(workspace = %ws, "a workspace that was connected again is not erased");
         return Ok(Handled::Done);
     }
-    app.vault().forget(ws, Secret::ApiKey).await?;
-    app.vault().forget(ws, Secret::SigningSecrets).await?;
     if let Some(endpoint) = app.store().webhook(ws).await?.endpoint {
         app.store().delete_endpoint(&endpoint).await?;
         app.endpoints().forget(&endpoint);

@@ -42,7 +42,7 @@ pub use queue::{Handled, Message, Queue, QueueError};
 pub use rates::{ECB_DAILY_URL, EcbState, RatesStatus};
 pub use refusal::{Kind, Refusal};
 pub use revenue::{Explanation, Point, SummaryView, Trajectory};
-pub use settings::{AccountsMode, Settings, SettingsPatch, SettingsView};
+pub use settings::{AccountsMode, BACKFILL_DAYS_MAX, Settings, SettingsPatch, SettingsView};
 pub use unmatched::MatchingCard;
 pub use vault::{Secret, Vault, VaultError};
 pub use verify::{Compared, Difference, Repair, Report, Unbalanced};

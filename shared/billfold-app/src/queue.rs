@@ -60,4 +60,6 @@ pub enum Handled {
     Done,
     /// Deliver it again after this long.
     Again(Duration),
+    /// The same, and count it: it failed in a way that waiting does not mend, and whoever counts may give it up.
+    Failed(Duration),
 }

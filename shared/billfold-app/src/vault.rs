@@ -45,4 +45,9 @@ pub trait Vault: Send + Sync {
     -> BoxFuture<'a, Result<Option<SecretString>, VaultError>>;
     /// Forgets a secret at once; one that is not there is no error.
     fn forget<'a>(&'a self, ws: &'a WorkspaceId, which: Secret) -> BoxFuture<'a, Result<(), VaultError>>;
+    /// A secret was refused: a vault that remembers reads it again. True if it is another one now, so that it is worth
+    /// trying once more.
+    fn refused<'a>(&'a self, _: &'a WorkspaceId, _: Secret) -> BoxFuture<'a, Result<bool, VaultError>> {
+        Box::pin(async { Ok(false) })
+    }
 }

@@ -147,7 +147,7 @@ impl EventWorker {
         // What was cut off says nothing of its events.
         let mut handled = handled.into_iter().map(|one| match one {
             Handled::Done => Finished::Done,
-            Handled::Again(after) => Finished::Again(after),
+            Handled::Again(after) | Handled::Failed(after) => Finished::Again(after),
         });
         let finished = taken.into_iter().map(|one| (one, handled.next().unwrap_or(Finished::Released))).collect();
         self.queue.finish_events(finished).await
@@ -162,7 +162,7 @@ impl EventWorker {
             }
             let finished = match self.run(std::slice::from_ref(&one)).await {
                 Ended::Handled(handled) => match handled.first() {
-                    Some(Handled::Again(after)) => Finished::Again(*after),
+                    Some(Handled::Again(after) | Handled::Failed(after)) => Finished::Again(*after),
                     Some(Handled::Done) => Finished::Done,
                     None => Finished::Released,
                 },
@@ -276,7 +276,7 @@ impl Worker {
     async fn conclude(&self, taken: Taken, ended: Result<Handled, JoinError>) -> Result<(), StoreError> {
         match ended {
             Ok(Handled::Done) => self.queue.done(taken).await,
-            Ok(Handled::Again(after)) => self.queue.again(taken, after).await,
+            Ok(Handled::Again(after) | Handled::Failed(after)) => self.queue.again(taken, after).await,
             Err(error) if error.is_panic() => {
                 tracing::error!(message = ?taken.message, "a use case panicked");
                 self.queue.failed(taken).await

@@ -7,6 +7,7 @@
 mod account_list;
 mod accounts;
 mod audit;
+mod aws;
 mod catalogue;
 mod client;
 mod connection;

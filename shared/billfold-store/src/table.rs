@@ -34,8 +34,11 @@ fn index(name: &str, sort: &str) -> Result<GlobalSecondaryIndex, BuildError> {
 }
 
 impl Store {
-    /// Makes the table unless it is there.
-    pub(crate) async fn create_table_if_missing(&self) -> Result<(), StoreError> {
+    /// Makes the table unless it is there. In AWS the template makes it; this is for engines that have none.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub async fn create_table_if_missing(&self) -> Result<(), StoreError> {
         let described = self.client().describe_table().table_name(self.table()).send().await;
         match described {
             Ok(_) => Ok(()),

@@ -357,7 +357,7 @@ impl Simulation {
                     for (taken, handled) in taken.iter().zip(handled) {
                         match handled {
                             Handled::Done => mailbox.done(taken).await,
-                            Handled::Again(_) => mailbox.again(taken),
+                            Handled::Again(_) | Handled::Failed(_) => mailbox.again(taken),
                         }
                     }
                     tokio::time::sleep(Duration::from_micros(300)).await;

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn document() -> Value {
-        serde_json::from_str(&text(super::super::described().into_openapi())).unwrap()
+        serde_json::from_str(&text(super::super::described())).unwrap()
     }
 
     #[test]

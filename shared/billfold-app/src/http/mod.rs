@@ -49,12 +49,84 @@ pub(crate) struct Api {
 /// Every route. `more` are those that this deployment has beside the others; they are under the same limits and in the
 /// same document.
 pub fn router(app: App, tokens: Arc<Tokens>, more: OpenApiRouter) -> Router {
-    let (more, document) = more.split_for_parts();
-    let (router, mut described) = described().split_for_parts();
-    described.merge(document);
+    finish(changing().merge(reading()).merge(delivering()), app, tokens, more)
+}
+
+/// What changes something, what looks into the vault, and the page behind an invitation.
+pub fn connect_router(app: App, tokens: Arc<Tokens>) -> Router {
+    finish(changing(), app, tokens, OpenApiRouter::default())
+}
+
+/// What only reads the table.
+pub fn query_router(app: App, tokens: Arc<Tokens>) -> Router {
+    finish(reading(), app, tokens, OpenApiRouter::default())
+}
+
+/// What Stripe calls.
+pub fn webhook_router(app: App, tokens: Arc<Tokens>) -> Router {
+    finish(delivering(), app, tokens, OpenApiRouter::default())
+}
+
+// A route that is not described cannot be added here.
+
+fn changing() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(connection::card, connection::connect, connection::disconnect))
+        .routes(routes!(connection::check))
+        .routes(routes!(connection::webhook_secret))
+        .routes(routes!(webhook::create_endpoint))
+        .routes(routes!(webhook::verify))
+        .routes(routes!(connection::erase))
+        .routes(routes!(invites::create, invites::withdraw))
+        .routes(routes!(invites::show, invites::follow))
+        .routes(routes!(settings::change))
+        .routes(routes!(runs::start))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(imports::create))
+        .routes(routes!(accounts::change, accounts::remove))
+        .routes(routes!(accounts::match_by_hand, accounts::unmatch))
+        .routes(routes!(revenue::acknowledge))
+}
+
+fn reading() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(settings::show))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(accounts::list))
+        .routes(routes!(accounts::export))
+        .routes(routes!(accounts::show))
+        .routes(routes!(accounts::billing))
+        .routes(routes!(accounts::customers))
+        .routes(routes!(revenue::trajectory))
+        .routes(routes!(revenue::explain))
+        .routes(routes!(revenue::summary))
+        .routes(routes!(revenue::signals))
+        .routes(routes!(audit::list))
+        .routes(routes!(healthz))
+        .routes(routes!(openapi))
+}
+
+fn delivering() -> OpenApiRouter<Api> {
+    OpenApiRouter::default().routes(routes!(webhook::receive))
+}
+
+/// Every route with what the document says of it, whichever of them this process serves.
+fn described() -> utoipa::openapi::OpenApi {
+    let all = changing().merge(reading()).merge(delivering());
+    OpenApiRouter::<Api>::with_openapi(document::begin()).merge(all).into_openapi()
+}
+
+/// What holds for every route.
+fn finish(routes: OpenApiRouter<Api>, app: App, tokens: Arc<Tokens>, more: OpenApiRouter) -> Router {
+    let (more, more_described) = more.split_for_parts();
+    let mut described = described();
+    described.merge(more_described);
     let api = Api { app, tokens, document: document::text(described).into() };
-    let router = router.with_state(api).merge(more);
-    router
+    let (routes, _) = routes.split_for_parts();
+    routes
+        .with_state(api)
+        .merge(more)
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -67,37 +139,6 @@ pub fn router(app: App, tokens: Arc<Tokens>, more: OpenApiRouter) -> Router {
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
-}
-
-/// The routes with what the document says of them: a route that is not described cannot be added here.
-fn described() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(document::begin())
-        .routes(routes!(connection::card, connection::connect, connection::disconnect))
-        .routes(routes!(connection::check))
-        .routes(routes!(connection::webhook_secret))
-        .routes(routes!(webhook::create_endpoint))
-        .routes(routes!(webhook::verify))
-        .routes(routes!(connection::erase))
-        .routes(routes!(settings::show, settings::change))
-        .routes(routes!(runs::list, runs::start))
-        .routes(routes!(runs::show, runs::cancel))
-        .routes(routes!(accounts::list, imports::create))
-        .routes(routes!(accounts::export))
-        .routes(routes!(accounts::show, accounts::change, accounts::remove))
-        .routes(routes!(accounts::billing))
-        .routes(routes!(revenue::trajectory))
-        .routes(routes!(revenue::explain))
-        .routes(routes!(revenue::summary))
-        .routes(routes!(revenue::signals))
-        .routes(routes!(revenue::acknowledge))
-        .routes(routes!(accounts::customers))
-        .routes(routes!(accounts::match_by_hand, accounts::unmatch))
-        .routes(routes!(invites::create, invites::withdraw))
-        .routes(routes!(audit::list))
-        .routes(routes!(invites::show, invites::follow))
-        .routes(routes!(webhook::receive))
-        .routes(routes!(healthz))
-        .routes(routes!(openapi))
 }
 
 /// Whether the process answers at all; no store is touched

@@ -151,7 +151,7 @@ impl App {
             }
             let again = Duration::from_secs(10);
             tracing::error!(?message, error = %chain(&error), again_s = again.as_secs(), "a message could not be handled");
-            Handled::Again(again)
+            if error.kind == Kind::Unavailable { Handled::Again(again) } else { Handled::Failed(again) }
         })
     }
 }

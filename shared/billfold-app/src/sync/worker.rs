@@ -8,6 +8,7 @@ use crate::permissions;
 use crate::queue::Handled;
 use crate::recompute;
 use crate::refusal::Refusal;
+use crate::vault::Secret;
 use crate::webhook::GapError;
 use billfold_core::connection::Connection;
 use billfold_core::facts::Fact;
@@ -302,6 +303,10 @@ impl Worker {
         match outcome {
             Ok(run) => end(&self.app, &self.fence, run, Ending::Finished).await,
             Err(Stopped::Fenced) => Ok(Handled::Done),
+            Err(Stopped::Refused(error)) if self.has_another_key(&error).await? => {
+                self.give_back().await?;
+                Ok(Handled::Again(Duration::ZERO))
+            }
             Err(Stopped::Refused(error)) => {
                 let Some(run) = store.run(ws, id).await? else { return Ok(Handled::Done) };
                 self.app.note_refusal_on_card(ws, &error).await?;
@@ -321,6 +326,12 @@ impl Worker {
                 Err(refusal)
             }
         }
+    }
+
+    /// A key that was refused may have been replaced since it was read from the vault.
+    async fn has_another_key(&self, error: &StripeError) -> Result<bool, Refusal> {
+        let about_the_key = error.disposition() == Disposition::StopNeedsUser;
+        Ok(about_the_key && self.app.vault().refused(&self.fence.ws, Secret::ApiKey).await?)
     }
 
     async fn save_quietly(&self, run: &Run) -> Result<(), Refusal> {

@@ -125,22 +125,26 @@ impl Endpoints {
 impl App {
     /// What is known of an endpoint; read again if it was read longer than `age` ago.
     pub(super) async fn endpoint(&self, id: &EndpointId, age: Age) -> Result<Option<Arc<Connected>>, Refusal> {
-        let age = match age {
+        let at_most = match age {
             Age::Believed => BELIEVED_FOR,
             Age::Fresh => READ_AGAIN_AFTER,
         };
-        if let Some(known) = self.endpoints().remembered(id, age) {
+        if let Some(known) = self.endpoints().remembered(id, at_most) {
             return Ok(known);
         }
-        let connected = self.read_endpoint(id).await?.map(Arc::new);
+        let connected = self.read_endpoint(id, age).await?.map(Arc::new);
         self.endpoints().remember(id, connected.clone());
         Ok(connected)
     }
 
-    async fn read_endpoint(&self, id: &EndpointId) -> Result<Option<Connected>, Refusal> {
+    async fn read_endpoint(&self, id: &EndpointId, age: Age) -> Result<Option<Connected>, Refusal> {
         let Some(Endpoint { workspace, mode }) = self.store().endpoint(id).await? else { return Ok(None) };
         if self.store().connection(&workspace).await?.active_key().is_none() {
             return Ok(None);
+        }
+        if age == Age::Fresh {
+            // The vault may remember as well.
+            self.vault().refused(&workspace, Secret::SigningSecrets).await?;
         }
         let secrets = self.vault().get(&workspace, Secret::SigningSecrets).await?;
         let secrets = secrets.map_or(Ok(Vec::new()), |text| serde_json::from_str(text.expose_secret()));

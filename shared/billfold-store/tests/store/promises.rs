@@ -1,7 +1,6 @@
-//! The store's promises, against the embedded engine.
+//! The store's promises, against whatever `open` opens: the embedded engine here, a stand-in for AWS in the project's tests.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
+use super::open;
 use billfold_core::facts::{Customer, Fact, Invoice, InvoiceStatus, Kind, Line};
 use billfold_core::id::{AccountId, CustomerId, InvoiceId, LineId, PaymentId, RunId, WorkspaceId};
 use billfold_core::matching::MatchRule;
@@ -85,7 +84,7 @@ fn window() -> Checkpoint {
 
 #[tokio::test]
 async fn a_write_over_a_version_that_has_changed_is_refused() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     let (first, second) = (row(customer("cus_1", "A")), row(customer("cus_1", "B")));
     let nothing = store.stored_versions(std::slice::from_ref(&first)).await.unwrap().remove(0);
     assert_eq!(nothing, None);
@@ -100,7 +99,7 @@ async fn a_write_over_a_version_that_has_changed_is_refused() {
 
 #[tokio::test]
 async fn a_tombstone_hides_the_fact_and_keeps_its_time() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     put(&store, customer("cus_1", "A")).await;
     let row = row(customer("cus_1", "A"));
     let stored = store.stored_versions(std::slice::from_ref(&row)).await.unwrap().remove(0);
@@ -122,7 +121,7 @@ fn paid_by(payments: &[&str], as_of: i64) -> FactRow {
 async fn payments_of_an_invoice_only_become_more_in_whatever_order_they_come() {
     let versions: [(&[&str], i64); 4] = [(&["pi_2"], 1000), (&[], 1300), (&["pi_1", "ch_1"], 900), (&["pi_2"], 1100)];
     for turn in 0..versions.len() {
-        let store = embedded::memory().await.unwrap();
+        let store = open().await;
         for place in 0..versions.len() {
             let (payments, as_of) = versions[(place + turn) % versions.len()];
             let row = paid_by(payments, as_of);
@@ -149,7 +148,7 @@ async fn payments_of_an_invoice_only_become_more_in_whatever_order_they_come() {
 
 #[tokio::test]
 async fn what_went_back_lives_with_its_customer() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     let back = [
         (Kind::Refund, r#"{"id":"re_1","customer":"cus_1","payment_intent":"pi_1","status":"succeeded""#),
         (Kind::Dispute, r#"{"id":"dp_1","customer":"cus_1","charge":"ch_1","status":"lost""#),
@@ -173,7 +172,7 @@ async fn what_went_back_lives_with_its_customer() {
 
 #[tokio::test]
 async fn invoices_come_newest_first_with_all_their_lines() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     for (id, created, lines) in [("in_old", 100, 1), ("in_long", 200, 430), ("in_new", 300, 25)] {
         put(&store, invoice(id, created, lines)).await;
     }
@@ -186,7 +185,7 @@ async fn invoices_come_newest_first_with_all_their_lines() {
 
 #[tokio::test]
 async fn one_run_at_a_time() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     assert_eq!(store.start_run(&ws(), &run("run_1")).await.unwrap(), Started::Started);
     let busy = store.start_run(&ws(), &run("run_2")).await.unwrap();
     assert_eq!(busy, Started::AlreadyRunning(RunId::new("run_1").unwrap()));
@@ -201,7 +200,7 @@ async fn one_run_at_a_time() {
 
 #[tokio::test]
 async fn many_starts_at_once_start_one() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     let starts = (0..8).map(|n| {
         let (store, run) = (store.clone(), run(&format!("run_{n}")));
         tokio::spawn(async move { store.start_run(&ws(), &run).await.unwrap() })
@@ -212,7 +211,7 @@ async fn many_starts_at_once_start_one() {
 
 #[tokio::test]
 async fn a_worker_that_was_taken_over_can_write_nothing() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     let run = run("run_1");
     store.start_run(&ws(), &run).await.unwrap();
     let old = worker(&store, &run, &window()).await;
@@ -231,7 +230,7 @@ async fn a_worker_that_was_taken_over_can_write_nothing() {
 
 #[tokio::test]
 async fn stopping_a_run_fences_its_worker_off() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     let run = run("run_1");
     store.start_run(&ws(), &run).await.unwrap();
     let fence = worker(&store, &run, &window()).await;
@@ -242,7 +241,7 @@ async fn stopping_a_run_fences_its_worker_off() {
 
 #[tokio::test]
 async fn a_page_is_written_before_its_checkpoint_and_lost_races_are_told() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     let run = run("run_1");
     store.start_run(&ws(), &run).await.unwrap();
     let fence = worker(&store, &run, &window()).await;
@@ -259,7 +258,7 @@ async fn a_page_is_written_before_its_checkpoint_and_lost_races_are_told() {
 
 #[tokio::test]
 async fn a_mark_that_was_made_again_stays() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     let subject = Subject::Customer(cus("cus_1"));
     let all = |store: Store| async move {
         let shards = (0..billfold_store::SHARDS).map(|shard| {
@@ -318,7 +317,7 @@ async fn pages(store: &Store, mut query: ListQuery) -> Vec<ListRow> {
 
 #[tokio::test]
 async fn the_table_is_sorted_filtered_and_paged_without_gaps() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     table(&store, 60).await;
     let query = |sort, direction, status: Option<&'static str>, search: Option<&str>| ListQuery {
         sort,
@@ -345,7 +344,7 @@ async fn the_table_is_sorted_filtered_and_paged_without_gaps() {
 
 #[tokio::test]
 async fn local_rows_are_renamed_once() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     let rows = store.local_rows("queue");
     let one = LocalRow { key: "1".into(), body: "a".into() };
     rows.put(&[one.clone(), LocalRow { key: "2".into(), body: "b".into() }]).await.unwrap();
@@ -367,7 +366,7 @@ async fn what_is_on_disk_is_there_again() {
 
 #[tokio::test]
 async fn erasing_leaves_nothing() {
-    let store = embedded::memory().await.unwrap();
+    let store = open().await;
     store.change_connection(&ws(), |connection| connection.disconnected = true).await.unwrap();
     store.start_run(&ws(), &run("run_1")).await.unwrap();
     put(&store, customer("cus_1", "A")).await;

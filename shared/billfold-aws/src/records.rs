@@ -1,0 +1,257 @@
+//! SQS's glue: a batch of records is handled side by side, each in a task of its own, and what is not done is reported, so
+//! that a record never takes its batch-mates with it.
+//!
+//! A record that says "again" goes on as a new message, so that waiting never counts as failing. A record that fails comes
+//! back later and later, and SQS, which counts, puts it into the dead-letter queue; why it failed is in the log each time.
+
+use crate::deployment::StartError;
+use crate::metrics::{Metric, Metrics, Unit};
+use crate::queue::{Lane, SqsQueue};
+use billfold_app::{App, Clock, Handled, Message, SystemClock};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join_all};
+use jiff::Timestamp;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::{Deserialize, Serialize};
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tracing::Instrument as _;
+
+/// Kept free at the end of an invocation, for the answers of what was started before.
+const LAST_ANSWERS: Duration = Duration::from_secs(20);
+/// Kept free after that, to report.
+const REPORT: Duration = Duration::from_secs(5);
+/// The wait after the first failure; it doubles.
+const FIRST_WAIT: Duration = Duration::from_secs(10);
+/// The longest wait after a failure.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
+/// Does what a message says, within about the time that is given.
+pub type Handler = Arc<dyn Fn(Message, Duration) -> BoxFuture<'static, Handled> + Send + Sync>;
+
+/// A batch, as Lambda hands it over.
+#[derive(Debug, Deserialize)]
+pub struct Batch {
+    /// Its records.
+    #[serde(rename = "Records")]
+    pub records: Vec<Record>,
+}
+
+/// A message, as SQS tells of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    message_id: String,
+    receipt_handle: String,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    attributes: Attributes,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attributes {
+    #[serde(default)]
+    approximate_receive_count: String,
+}
+
+/// Which records are to be delivered again.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    batch_item_failures: Vec<Failure>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    item_identifier: String,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Done,
+    /// It goes on as a new message.
+    GoesOn,
+    /// It comes back, and it counts.
+    Failed,
+    /// The invocation was too short to begin it.
+    NotBegun,
+}
+
+/// Handles the records of one queue.
+#[derive(Clone)]
+pub struct Worker {
+    queue: Arc<SqsQueue>,
+    lane: Lane,
+    handler: Handler,
+}
+
+/// Handles batches, for as long as the process lives.
+///
+/// # Errors
+/// [`StartError::Runtime`] when Lambda's runtime ends.
+pub async fn serve(app: App, queue: Arc<SqsQueue>, lane: Lane) -> Result<(), StartError> {
+    let metrics = Metrics::new(lane.as_str());
+    let handler = move |message: Message, work_for| {
+        let app = app.clone();
+        async move { app.handle(&message, work_for).await }.boxed()
+    };
+    let worker = Worker::new(queue, lane, Arc::new(handler));
+    let (worker, metrics) = (&worker, &metrics);
+    let batch = |event: LambdaEvent<Batch>| async move {
+        let begun = SystemClock.now();
+        let span = tracing::info_span!("batch", request_id = event.context.request_id);
+        let left = until(event.context.deadline, begun);
+        let (report, counted) = worker.handle(event.payload, left).instrument(span).await;
+        metrics.write(begun, &counted.metrics(SystemClock.now().duration_since(begun).unsigned_abs()));
+        Ok::<Report, std::convert::Infallible>(report)
+    };
+    lambda_runtime::run(service_fn(batch)).await.map_err(StartError::Runtime)
+}
+
+/// How long it is until a deadline in Unix milliseconds.
+fn until(deadline_ms: u64, now: Timestamp) -> Duration {
+    let now_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    Duration::from_millis(deadline_ms.saturating_sub(now_ms))
+}
+
+/// How many records came to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    done: u64,
+    goes_on: u64,
+    failed: u64,
+    not_begun: u64,
+}
+
+impl Counted {
+    fn of(fates: &[Fate]) -> Self {
+        let count = |fate| u64::try_from(fates.iter().filter(|one| **one == fate).count()).unwrap_or(u64::MAX);
+        Self {
+            done: count(Fate::Done),
+            goes_on: count(Fate::GoesOn),
+            failed: count(Fate::Failed),
+            not_begun: count(Fate::NotBegun),
+        }
+    }
+
+    fn metrics(self, took: Duration) -> [Metric; 5] {
+        let count = |name, value| Metric { name, unit: Unit::Count, value };
+        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        [
+            count("MessagesDone", self.done),
+            count("MessagesGoOn", self.goes_on),
+            count("MessagesFailed", self.failed),
+            count("MessagesNotBegun", self.not_begun),
+            Metric { name: "BatchTook", unit: Unit::Milliseconds, value: took },
+        ]
+    }
+}
+
+impl Worker {
+    /// A worker on a queue.
+    #[must_use]
+    pub fn new(queue: Arc<SqsQueue>, lane: Lane, handler: Handler) -> Self {
+        Self { queue, lane, handler }
+    }
+
+    /// Handles a batch in the time that is left; which records are to be delivered again, and how many came to what.
+    pub async fn handle(&self, batch: Batch, left: Duration) -> (Report, Counted) {
+        let fates = join_all(batch.records.iter().map(|record| {
+            let span = tracing::info_span!("record", message_id = record.message_id);
+            self.record(record, left).instrument(span)
+        }));
+        let fates = fates.await;
+        let back = |fate: Fate| matches!(fate, Fate::Failed | Fate::NotBegun);
+        let failures = batch.records.into_iter().zip(&fates).filter(|(_, fate)| back(**fate));
+        let failures = failures.map(|(record, _)| Failure { item_identifier: record.message_id });
+        (Report { batch_item_failures: failures.collect() }, Counted::of(&fates))
+    }
+
+    async fn record(&self, record: &Record, left: Duration) -> Fate {
+        let message = match serde_json::from_str::<Message>(&record.body) {
+            Ok(message) => message,
+            Err(error) => {
+                // The place, and nothing of the body.
+                let (line, column) = (error.line(), error.column());
+                tracing::error!(line, column, lane = self.lane.as_str(), "a message cannot be read");
+                return self.failed(record).await;
+            }
+        };
+        let Some(work_for) = left.checked_sub(LAST_ANSWERS) else {
+            tracing::warn!(?message, "an invocation was too short to begin a message");
+            return Fate::NotBegun;
+        };
+        let mut task = Task(tokio::spawn((self.handler)(message.clone(), work_for).in_current_span()));
+        match tokio::time::timeout(left.saturating_sub(REPORT), &mut task.0).await {
+            Ok(Ok(Handled::Done)) => Fate::Done,
+            Ok(Ok(Handled::Again(after))) => self.goes_on(record, message, after).await,
+            Ok(Ok(Handled::Failed(_))) => self.failed(record).await,
+            Ok(Err(error)) => {
+                let reason = error.try_into_panic().map_or("it was stopped".to_owned(), |panic| text(panic.as_ref()));
+                tracing::error!(?message, reason, "a use case panicked");
+                self.failed(record).await
+            }
+            Err(_) => self.cut_off(record, message).await,
+        }
+    }
+
+    /// Work that is checkpointed goes on in another invocation; anything else should never take that long.
+    async fn cut_off(&self, record: &Record, message: Message) -> Fate {
+        tracing::warn!(?message, "an invocation ended in the middle of a message");
+        match message {
+            Message::Event { .. } => self.failed(record).await,
+            Message::Sync { .. } | Message::Recompute { .. } | Message::Events { .. } | Message::Erase { .. } => {
+                self.goes_on(record, message, Duration::ZERO).await
+            }
+        }
+    }
+
+    async fn goes_on(&self, record: &Record, message: Message, after: Duration) -> Fate {
+        match self.queue.put(&message, after).await {
+            Ok(()) => Fate::GoesOn,
+            Err(error) => {
+                tracing::warn!(%error, "a message could not be sent on; it comes back itself");
+                self.failed(record).await
+            }
+        }
+    }
+
+    async fn failed(&self, record: &Record) -> Fate {
+        let received = record.attributes.approximate_receive_count.parse().unwrap_or(1);
+        let wait = wait_after(received);
+        tracing::warn!(received, wait_s = wait.as_secs(), "a message comes back");
+        if let Err(error) = self.queue.come_back(self.lane, &record.receipt_handle, wait).await {
+            tracing::warn!(%error, "a message's time could not be set; it comes back when its queue says");
+        }
+        Fate::Failed
+    }
+}
+
+/// A task that does not outlive its record.
+struct Task(JoinHandle<Handled>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn wait_after(received: u32) -> Duration {
+    let doublings = received.saturating_sub(1).min(16);
+    FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT)
+}
+
+/// What a panic said.
+fn text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it did not say why".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! What each function called, against what its role allows: all of the first is in the second (the stand-in enforces it, too),
+//! and nothing is in the second that was never called.
+
+use billfold_tests::stand_in::Stack;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// What AWS calls in a function's name, or with its key, where the proxy does not see it.
+const BY_AWS_ITSELF: [&str; 9] = [
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+];
+
+/// Called only where something goes wrong in a way that this run does not bring about.
+const SELDOM: [(&str, &str); 1] = [("sync", "sqs:ChangeMessageVisibility")];
+
+pub fn check(stack: &Stack) {
+    let mut wrong = Vec::new();
+    for (function, called) in stack.calls().unwrap() {
+        let allowed = allowed(stack, &function);
+        wrong.extend(called.difference(&allowed).map(|action| format!("{function} calls {action}, and may not")));
+        let seldom = |action: &String| SELDOM.contains(&(function.as_str(), action.as_str()));
+        let idle =
+            allowed.difference(&called).filter(|action| !BY_AWS_ITSELF.contains(&action.as_str()) && !seldom(action));
+        wrong.extend(idle.map(|action| format!("{function} may {action}, and never does")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The actions of a function's role, as it was deployed.
+fn allowed(stack: &Stack, function: &str) -> BTreeSet<String> {
+    let name = stack.function_name(function).unwrap();
+    let found = stack.call("lambda", "get_function_configuration", &json!({ "FunctionName": name })).unwrap();
+    let role = found["Role"].as_str().unwrap().rsplit('/').next().unwrap();
+    let policy = json!({ "RoleName": role, "PolicyName": function });
+    let policy = stack.call("iam", "get_role_policy", &policy).unwrap();
+    let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
+    let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().unwrap());
+    let actions = actions.map(|action| action.as_str().unwrap().to_owned());
+    // The stand-in's own; in AWS it is the same as sending one.
+    actions.filter(|action| action != "sqs:SendMessageBatch").collect()
+}
