@@ -1,5 +1,6 @@
 //! A world for the tests: a simulated Stripe on a socket, all of Billfold in this process, and somebody who speaks HTTP.
 
+pub mod contract;
 pub mod simulation;
 
 use billfold_app::auth::Role;

@@ -23,6 +23,8 @@ struct Arguments {
 enum Task {
     /// Everything that must hold, in the order in which it fails fastest.
     Ci,
+    /// Write docs/API.md from what the handlers say of themselves.
+    Api,
     /// Random schedules of changes, deliveries, syncs and crashes; every row must end as Stripe's.
     Simulate {
         /// How many schedules.
@@ -31,6 +33,9 @@ enum Task {
         /// One schedule again.
         #[arg(long)]
         seed: Option<u64>,
+        /// Instead, the process dies at each call in turn of the schedule of this seed.
+        #[arg(long)]
+        deaths: Option<u64>,
         /// Optimized; worth the wait for thousands of seeds.
         #[arg(long)]
         release: bool,
@@ -61,9 +66,18 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Task::Ci => ci(),
-        Task::Simulate { seeds, seed, release } => simulate(seeds, seed, release),
         Task::Fuzz { target, minutes, seed } => fuzz(&target, minutes, seed),
         Task::Deny => deny(),
+        Task::Simulate { deaths: Some(seed), release, .. } => {
+            let environment = [("BILLFOLD_SEED", seed), ("BILLFOLD_DEATHS_EVERY", 1)];
+            simulate("the_process_may_die_at_any_call", environment, release)
+        }
+        Task::Simulate { seeds, seed, release, .. } => {
+            let count = if seed.is_some() { 1 } else { seeds };
+            let environment = [("BILLFOLD_SEED", seed.unwrap_or(1)), ("BILLFOLD_SEEDS", count)];
+            simulate("every_schedule_ends_in_the_truth", environment, release)
+        }
+        Task::Api => api(),
         Task::Bench { arguments } => {
             let build: Vec<String> =
                 ["build", "--release", "--package", "billfold-sim", "--bins"].map(str::to_owned).into();
@@ -74,12 +88,15 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-fn simulate(seeds: u64, seed: Option<u64>, release: bool) -> anyhow::Result<()> {
+fn api() -> anyhow::Result<()> {
+    let arguments = ["test", "--package", "billfold-tests", "--test", "contract", "the_page_says"].map(str::to_owned);
+    cargo_with("docs/API.md", &arguments, &[("BILLFOLD_WRITE_API", "1".to_owned())])
+}
+
+fn simulate(test: &str, environment: [(&str, u64); 2], release: bool) -> anyhow::Result<()> {
     let mut arguments = vec!["test", "--package", "billfold-tests", "--test", "simulation"];
     arguments.extend(release.then_some("--release"));
-    arguments.extend(["--", "--nocapture", "every_schedule_ends_in_the_truth"]);
-    let count = if seed.is_some() { 1 } else { seeds };
-    let environment = [("BILLFOLD_SEED", seed.unwrap_or(1)), ("BILLFOLD_SEEDS", count)];
+    arguments.extend(["--", "--nocapture", test]);
     let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
     let environment = environment.map(|(name, number)| (name, number.to_string()));
     cargo_with("simulation", &arguments, &environment)

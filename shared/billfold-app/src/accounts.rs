@@ -2,18 +2,21 @@
 
 use crate::app::App;
 use crate::given::{Handover, check_custom, external_ids, told};
+use crate::permissions::left_out_of_lifetime_value;
 use crate::queue::Message;
 use crate::recompute::Batch;
 use crate::refusal::{Kind, Refusal};
 use billfold_core::audit::{Action, Deed};
-use billfold_core::billing::{BillingTab, INVOICES_SHOWN, newest_invoices};
+use billfold_core::billing::{BillingTab, INVOICES_SHOWN, Returned, newest_invoices};
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::matching::{MatchRule, clean_domain, is_personal};
 use billfold_store::{AccountRow, AccountRows, AccountSource, ListRow, Matched, Store, StoreError, Subject, Write};
+use billfold_stripe::Endpoint;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Longest name of an account, in bytes.
 pub const NAME_BYTES_MAX: usize = 5000;
@@ -21,40 +24,61 @@ pub const NAME_BYTES_MAX: usize = 5000;
 pub const DOMAINS_MAX: usize = 50;
 
 /// An account as the API shows it: its line in the table, and who it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
 pub struct AccountView {
     #[serde(flatten)]
     line: ListRow,
+    /// The domains that are its own, the main one first.
     domains: Vec<String>,
+    /// Where it comes from.
     source: AccountSource,
+    /// Its ids in other systems.
     external_ids: BTreeMap<String, String>,
+    /// Whatever else the company keeps of it.
     custom: Map<String, Value>,
+    /// Its customers in Stripe.
     customers: Vec<CustomerId>,
 }
 
 /// An account from elsewhere.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GivenAccount {
+    /// Its id; made if it is not said.
     id: Option<AccountId>,
+    /// Its name.
+    #[schema(min_length = 1, max_length = 5000)]
     name: String,
+    /// Its main domain.
     domain: Option<String>,
+    /// Its other domains.
     #[serde(default)]
+    #[schema(max_items = 50)]
     domains: Vec<String>,
+    /// Its ids in other systems.
     #[serde(default)]
     external_ids: BTreeMap<String, String>,
+    /// Whatever else the company keeps of it.
     #[serde(default)]
     custom: Map<String, Value>,
 }
 
 /// A change of an account: what is not said stays.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountPatch {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 5000)]
     name: Option<String>,
+    /// Its main domain.
     domain: Option<String>,
+    /// Its other domains.
+    #[schema(max_items = 50)]
     domains: Option<Vec<String>>,
+    /// Its ids in other systems.
     external_ids: Option<BTreeMap<String, String>>,
+    /// Whatever else the company keeps of it.
     custom: Option<Map<String, Value>>,
 }
 
@@ -105,11 +129,22 @@ impl App {
         let rows = self.store().account_rows(ws, id).await?;
         let billing = rows.billing.ok_or_else(|| Refusal::not_found("account"))?;
         let invoices = rows.customers.iter().map(|customer| self.store().newest_invoices(ws, customer, INVOICES_SHOWN));
-        let invoices = futures::future::try_join_all(invoices).await?;
+        let back = rows.customers.iter().map(|customer| self.store().money_back(ws, customer));
+        let (invoices, back) =
+            futures::future::try_join(futures::future::try_join_all(invoices), futures::future::try_join_all(back))
+                .await?;
+        let connection = self.store().connection(ws).await?;
+        let left_out = left_out_of_lifetime_value(&connection.permissions);
+        let refunds = Endpoint::Refunds.permission();
+        let returned = left_out
+            .iter()
+            .all(|left_out| left_out.permission != refunds)
+            .then(|| Returned::of(invoices.iter().flatten(), &back));
         Ok(BillingTab {
             billing: serde_json::from_str(&billing.row).map_err(Refusal::internal)?,
-            invoices: newest_invoices(invoices.iter().flatten()),
-            as_of: self.store().connection(ws).await?.last_sync_at,
+            invoices: newest_invoices(invoices.iter().flatten(), returned.as_ref()),
+            lifetime_value_without: left_out,
+            as_of: connection.last_sync_at,
         })
     }
 

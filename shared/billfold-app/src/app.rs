@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, random_u64};
 use crate::queue::Queue;
+use crate::recompute::Catalogues;
 use crate::refusal::Refusal;
 use crate::vault::{Secret, Vault};
 use crate::webhook::{Endpoints, Folding};
@@ -39,6 +40,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Where Billfold is, for the webhook URL: scheme and host, no path.
     pub public_url: String,
+    /// Where the European Central Bank's rates are read: [`crate::ECB_DAILY_URL`], or a mirror of it.
+    pub rates_url: String,
 }
 
 /// How fast Stripe may be asked; what is not said is Stripe's own limit for the key's mode, and four fifths of it.
@@ -79,6 +82,7 @@ pub(crate) struct Inner {
     rule: Rule,
     endpoints: Endpoints,
     folding: Folding,
+    catalogues: Catalogues,
 }
 
 /// The app could not be put together.
@@ -110,6 +114,7 @@ impl App {
             rule,
             endpoints: Endpoints::default(),
             folding: Folding::default(),
+            catalogues: Catalogues::default(),
         };
         Ok(Self(Arc::new(inner), None))
     }
@@ -120,6 +125,10 @@ impl App {
 
     pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.0.endpoints
+    }
+
+    pub(crate) fn catalogues(&self) -> &Catalogues {
+        &self.0.catalogues
     }
 
     pub(crate) fn folding(&self) -> &Folding {

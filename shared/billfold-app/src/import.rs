@@ -35,7 +35,7 @@ const ATTEMPTS_MAX: u32 = 5;
 const COMPUTED_AT_ONCE_MAX: usize = 200;
 
 /// What became of a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ImportReport {
     /// Accounts that are new.
     pub created: u64,

@@ -67,7 +67,7 @@ pub struct Row {
 }
 
 /// What is wrong with a row, as the API says it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RowError {
     /// Its place among the rows, from 1; a header is none.
     pub row: u64,

@@ -15,7 +15,7 @@ pub const COUNTED_MAX: usize = 1000;
 const ACCOUNTS_LOOKED_AT: usize = 100;
 
 /// How customers find their accounts, on the card.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct MatchingCard {
     /// Customers that no account takes, counted up to [`COUNTED_MAX`].
     pub unmatched: u64,

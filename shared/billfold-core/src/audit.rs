@@ -10,6 +10,7 @@ pub const SUBJECT_CHARS_MAX: usize = 255;
 
 /// Who did something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Actor {
     /// The token's `sub`; `invite` for whoever followed an invitation; `billfold` for Billfold itself.
     pub subject: String,
@@ -43,6 +44,7 @@ impl Actor {
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// A key was connected.
@@ -89,6 +91,7 @@ pub enum Action {
 
 /// What was done, to what, and what changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Deed {
     /// What was done.
     pub action: Action,
@@ -97,9 +100,11 @@ pub struct Deed {
     pub target: Option<String>,
     /// What changed, as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub before: Option<Value>,
     /// What changed, as it is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub after: Option<Value>,
 }
 
@@ -140,6 +145,7 @@ impl Deed {
 
 /// A line of the trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entry {
     /// Its id, which says its place: later ones sort before it.
     pub id: String,

@@ -62,6 +62,7 @@ const PERSONAL_DOMAINS: [&str; 44] = [
 
 /// How a customer was matched; the order is the order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MatchRule {
     /// A person said so; wins over every rule and survives a re-sync.

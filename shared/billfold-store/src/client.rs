@@ -89,6 +89,8 @@ pub(crate) enum Sorted {
     Prefix(String),
     Above(String),
     Below(String),
+    /// Both ends included.
+    Between(String, String),
 }
 
 impl Range {
@@ -147,12 +149,16 @@ impl Store {
             Sorted::Prefix(text) => (" AND begins_with(#s, :s)", Some(text)),
             Sorted::Above(text) => (" AND #s > :s", Some(text)),
             Sorted::Below(text) => (" AND #s < :s", Some(text)),
+            Sorted::Between(text, _) => (" AND #s BETWEEN :s AND :e", Some(text)),
         };
         if let Some(bound) = bound {
             condition.push_str(clause);
             request = request
                 .expression_attribute_names("#s", sort_name)
                 .expression_attribute_values(":s", AttributeValue::S(bound.clone()));
+        }
+        if let Sorted::Between(_, end) = &range.sort {
+            request = request.expression_attribute_values(":e", AttributeValue::S(end.clone()));
         }
         if let Some(text) = &range.containing {
             request = request
@@ -220,6 +226,7 @@ impl Store {
         if writes.is_empty() {
             return Ok(Transacted::Done);
         }
+        let writes = crate::catalogue::with_revisions(writes);
         let items = writes.into_iter().map(|write| self.action(write.0)).collect::<Result<Vec<_>, _>>()?;
         let request = self.client.transact_write_items().set_transact_items(Some(items));
         let Err(error) = request.send().await else { return Ok(Transacted::Done) };
@@ -228,8 +235,12 @@ impl Store {
             if !failed.is_empty() {
                 return Ok(Transacted::Failed(failed));
             }
-            if cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict")) {
+            let any = |code: &str| cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code));
+            if any("TransactionConflict") {
                 return Err(StoreError::Conflict);
+            }
+            if any("ThrottlingError") || any("ProvisionedThroughputExceeded") {
+                return Err(StoreError::Unavailable(error.into()));
             }
         }
         Err(from_sdk(error))

@@ -58,6 +58,17 @@ impl Store {
         self.get(&subject_key(ws, subject)).await?.as_ref().map(mark).transpose()
     }
 
+    /// The marks of customers, of those that are marked.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn marks_of(&self, ws: &WorkspaceId, customers: &[CustomerId]) -> Result<Vec<Mark>, StoreError> {
+        let mut keys: Vec<Key> = customers.iter().map(|customer| key::dirty_customer(ws, customer)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        self.batch_get(&keys, &[attribute::STAMP]).await?.iter().map(mark).collect()
+    }
+
     /// Whether anybody is marked.
     ///
     /// # Errors

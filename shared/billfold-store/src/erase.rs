@@ -1,7 +1,8 @@
 //! Erasing what is stored of a workspace, list by list and partition by partition. Done again it finds what is left, so
 //! it can be stopped anywhere.
 
-use crate::accounts::{AccountSource, Direction, ListQuery, SortBy};
+use crate::account_list::{Direction, ListQuery, SortBy};
+use crate::accounts::AccountSource;
 use crate::client::{Range, Store, TRANSACTION_ACTIONS_MAX, When, Write};
 use crate::dirty::{Subject, mark};
 use crate::error::StoreError;
@@ -34,7 +35,9 @@ impl Store {
         for shard in 0..SHARDS {
             erased = erased.saturating_add(self.erase_marked(ws, shard, what).await?);
             erased = erased.saturating_add(self.erase_partition(&key::catalogue_partition(ws, shard)).await?);
+            erased = erased.saturating_add(self.erase_partition(&key::ledgers_partition(ws, shard)).await?);
         }
+        self.write(Write::delete(key::catalogue_revision(ws), When::Always)).await?;
         erased = erased.saturating_add(self.erase_runs(ws).await?);
         if what == Erase::Everything {
             for (hash, _) in self.invites(ws).await? {
@@ -79,7 +82,8 @@ impl Store {
         let given = account.as_ref().is_some_and(|account| account.source == AccountSource::Given);
         if given && what == Erase::Synced {
             let links = rows.customers.iter().map(|customer| key::account_customer(ws, id, customer));
-            return Ok(erased.saturating_add(self.delete_keys(links.collect()).await?));
+            let signals = rows.signals.iter().map(|signal| key::signal(ws, id, &signal.row.id));
+            return Ok(erased.saturating_add(self.delete_keys(links.chain(signals).collect()).await?));
         }
         let domains = account.iter().flat_map(|account| &account.domains).map(|domain| key::domain_owner(ws, domain));
         let external = account.iter().flat_map(|account| &account.external_ids);

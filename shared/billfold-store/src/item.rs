@@ -22,6 +22,9 @@ pub(crate) mod attribute {
     pub(crate) const AS_OF: &str = "as_of";
     /// Digest of the body.
     pub(crate) const DIGEST: &str = "d";
+    /// The payments that are known to be of an invoice: ids, separated by spaces. Beside the body, because they are not
+    /// part of what is compared.
+    pub(crate) const PAYMENTS: &str = "pay";
     /// Present on tombstones.
     pub(crate) const GONE: &str = "gone";
     /// Fencing number.
@@ -101,6 +104,10 @@ impl NewRow {
     pub(crate) fn new<T: Serialize>(key: &Key, body: &T) -> Result<Self, StoreError> {
         let text = serde_json::to_string(body).map_err(|error| StoreError::corrupt(key.to_string(), error))?;
         Ok(Self::bare(key).body(text))
+    }
+
+    pub(crate) fn partition(&self) -> Option<&str> {
+        self.0.get(attribute::PK).and_then(|value| value.as_s().ok()).map(String::as_str)
     }
 
     pub(crate) fn body(self, text: String) -> Self {

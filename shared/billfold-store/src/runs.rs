@@ -50,6 +50,9 @@ pub enum Saved {
     Lost,
 }
 
+/// Rows that a transaction takes beside a checkpoint and the revision of the catalogue.
+const TRANSACTION_ROWS_MAX: usize = TRANSACTION_ACTIONS_MAX - 2;
+
 impl Store {
     /// A run.
     ///
@@ -133,7 +136,7 @@ impl Store {
         let name = checkpoint.name();
         let mut rows = rows.into_iter().peekable();
         loop {
-            let some: Vec<Write> = rows.by_ref().take(TRANSACTION_ACTIONS_MAX - 1).collect();
+            let some: Vec<Write> = rows.by_ref().take(TRANSACTION_ROWS_MAX).collect();
             let last = rows.peek().is_none();
             let own = if last { Write::put(fence.row(checkpoint)?, fence.holds()) } else { fence.guard(&name) };
             let writes: Vec<Write> = std::iter::once(own).chain(some).collect();

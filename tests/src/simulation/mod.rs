@@ -4,19 +4,22 @@
 //!
 //! A seed decides everything that this driver decides.
 
+mod calls;
 mod compare;
 mod parts;
 mod wire;
 
 use anyhow::{Context as _, bail};
-use billfold_app::{App, Config, ConnectRequest, Handled, LimitsConfig, Message, OtherData, Parts};
+use billfold_app::{App, Config, ConnectRequest, Handled, Kind, LimitsConfig, Message, OtherData, Parts, Unreceived};
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::fold::Rule;
 use billfold_core::id::{EndpointId, WorkspaceId};
 use billfold_core::run::Trigger;
-use billfold_sim::{Change, Delivery, Dice, Sim, Spec, Version};
+use billfold_sim::{Change, Delivery, Dice, Fault, Faults, Sim, Spec, Version};
 use billfold_store::{Store, embedded};
 use billfold_stripe::{Base, Client};
+use calls::Calls;
+pub use calls::{Dies, Trouble};
 use parts::{Drawer, Mailbox, SimClock};
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -34,6 +37,14 @@ const VERSIONS: [&str; 6] =
 const CUSTOMERS: u32 = 5;
 /// Workers at once.
 const WORKERS: u64 = 2;
+/// Messages that a worker takes at once.
+const TAKEN_MAX: usize = 6;
+/// Calls of a schedule, about.
+const CALLS_TYPICAL: u64 = 1500;
+/// Changes of a schedule in which the process dies at each call in turn.
+const SHORT_STEPS: u32 = 6;
+/// How often something is tried again before it is plain that it never works.
+const ATTEMPTS_MAX: u32 = 200;
 /// How long silence may take to set in. Only a fault of the program comes near it.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
@@ -62,6 +73,9 @@ pub struct Simulation {
     endpoint: EndpointId,
     workers: JoinSet<()>,
     dice: Dice,
+    calls: Calls,
+    /// When the process dies after its next birth.
+    next_death: Option<u64>,
     /// On their way.
     couriers: Vec<Delivery>,
     /// Lost, unless they come after all.
@@ -77,6 +91,7 @@ pub async fn run(seed: u64, rule: Rule) -> anyhow::Result<()> {
     let version = *Dice::new(seed).pick(&VERSIONS);
     let version = Version::parse(version).with_context(|| format!("{version} is no version"))?;
     let mut simulation = Simulation::with_version(seed, CUSTOMERS, rule, version).await?;
+    simulation.arm_by_chance();
     let steps = 20 + simulation.dice.below(30);
     for _ in 0..steps {
         simulation.step().await?;
@@ -86,7 +101,47 @@ pub async fn run(seed: u64, rule: Rule) -> anyhow::Result<()> {
     simulation.compare().await.with_context(|| format!("seed {seed}, found {found:?}"))
 }
 
+/// Runs a short schedule through in which the process dies at one call. The calls until silence, if it outlived them.
+///
+/// # Errors
+/// What is not true in the end.
+pub async fn run_and_die(seed: u64, dies_at: Option<(u64, Dies)>) -> anyhow::Result<u64> {
+    let mut simulation = Simulation::new(seed, 3, billfold_core::fold::decide).await?;
+    simulation.arm(Trouble { dies_at, ..Trouble::default() }, None);
+    simulation.idle().await?;
+    for _ in 0..SHORT_STEPS {
+        simulation.sim.random_change(&mut simulation.dice);
+        simulation.collect();
+        simulation.sim.advance(1);
+        for delivery in simulation.take_deliveries() {
+            simulation.deliver(&delivery).await?;
+        }
+    }
+    simulation.start_sync().await?;
+    simulation.idle().await?;
+    let calls = simulation.disarm().await?;
+    simulation.fall_silent(Found::ByEvents).await?;
+    simulation.compare().await.with_context(|| format!("seed {seed}, died at {dies_at:?}"))?;
+    Ok(calls)
+}
+
 impl Simulation {
+    /// Whether and when the process dies in this schedule, and how the store is.
+    fn arm_by_chance(&mut self) {
+        let dies = if self.dice.chance(500) { Dies::Before } else { Dies::After };
+        let at = |dice: &mut Dice| dice.chance(600).then(|| 1 + dice.below(CALLS_TYPICAL));
+        let dies_at = at(&mut self.dice).map(|at| (at, dies));
+        let next_death = at(&mut self.dice);
+        let store_per_mille = if self.dice.chance(300) { 1 + self.dice.below(30) } else { 0 };
+        self.arm(Trouble { dies_at, store_per_mille }, next_death);
+        if self.dice.chance(60) {
+            let kinds =
+                vec![Fault::InternalError, Fault::BadGateway, Fault::Reset, Fault::LockTimeout, Fault::Truncated];
+            let every = Some(12 + self.dice.below(30));
+            self.sim.set_faults(Faults { every, kinds, ..Faults::default() });
+        }
+    }
+
     /// A business that is connected, its first sync under way.
     ///
     /// # Errors
@@ -104,8 +159,10 @@ impl Simulation {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         tokio::spawn(sim.clone().serve(listener));
-        let wire = Wire::to(address).await?;
-        let (store, mailbox, vault) = (embedded::memory().await?, Arc::default(), Arc::default());
+        let calls = Calls::new(seed);
+        let wire = Wire::to(address, calls.clone()).await?;
+        let store = embedded::memory_behind(calls.gate()).await?;
+        let (mailbox, vault) = (Arc::new(Mailbox::new(calls.clone())), Arc::new(Drawer::new(calls.clone())));
         let app = app(&sim, &wire.base, &store, &mailbox, &vault, rule)?;
         let ws = WorkspaceId::new("acme")?;
         let stripe = compare::client(&format!("http://{address}"), sim.api_key())?;
@@ -119,6 +176,8 @@ impl Simulation {
             endpoint: EndpointId::new("none")?,
             workers: JoinSet::new(),
             dice: Dice::new(seed ^ 0x5eed),
+            calls,
+            next_death: None,
             couriers: Vec::new(),
             lost: Vec::new(),
             invoices_since: NOW - 365 * 86_400,
@@ -142,6 +201,12 @@ impl Simulation {
         self.endpoint = EndpointId::new(url.rsplit('/').next().unwrap_or_default())?;
         self.work();
         Ok(())
+    }
+
+    /// Where deliveries go.
+    #[must_use]
+    pub fn endpoint(&self) -> &EndpointId {
+        &self.endpoint
     }
 
     /// The program as it runs now.
@@ -181,6 +246,9 @@ impl Simulation {
     }
 
     async fn step(&mut self) -> anyhow::Result<()> {
+        if self.calls.is_dead() {
+            self.crash().await?;
+        }
         match self.dice.below(100) {
             0..40 => {
                 for _ in 0..=self.dice.below(3) {
@@ -224,38 +292,100 @@ impl Simulation {
         Ok(())
     }
 
-    /// One delivery arrives, signed as of now.
+    /// One delivery arrives, signed as of now; again and again as long as it is our own trouble that it is not accepted.
     ///
     /// # Errors
-    /// If it is not accepted.
-    pub async fn deliver(&self, delivery: &Delivery) -> anyhow::Result<()> {
-        let signed = delivery.clone().signed_at(self.sim.now());
-        match self.app.receive(&self.endpoint, &signed.signature, &signed.body).await {
-            Ok(_) => Ok(()),
-            Err(error) => bail!("{} was not accepted: {error}", signed.kind),
+    /// If it is refused.
+    pub async fn deliver(&mut self, delivery: &Delivery) -> anyhow::Result<()> {
+        for _ in 0..ATTEMPTS_MAX {
+            let signed = delivery.clone().signed_at(self.sim.now());
+            let received = tokio::select! {
+                received = self.app.receive(&self.endpoint, &signed.signature, &signed.body) => received,
+                () = self.calls.death() => {
+                    self.crash().await?;
+                    continue;
+                }
+            };
+            match received {
+                Ok(_) => return Ok(()),
+                Err(Unreceived::Trouble(refusal)) if refusal.kind == Kind::Unavailable => {}
+                Err(error) => bail!("{} was not accepted: {error}", signed.kind),
+            }
         }
+        bail!("{} was never accepted", delivery.kind)
     }
 
     /// Starts a sync, unless one is running.
     ///
     /// # Errors
     /// Whatever else keeps it from starting.
-    pub async fn start_sync(&self) -> anyhow::Result<()> {
-        match self.app.start_sync(&self.ws, Trigger::Manual).await {
-            Ok(_) => Ok(()),
-            Err(refusal) if refusal.code == "sync_already_running" => Ok(()),
-            Err(refusal) => Err(refusal.into()),
+    pub async fn start_sync(&mut self) -> anyhow::Result<()> {
+        for _ in 0..ATTEMPTS_MAX {
+            let started = tokio::select! {
+                started = self.app.start_sync(&self.ws, Trigger::Manual) => started,
+                () = self.calls.death() => {
+                    self.crash().await?;
+                    continue;
+                }
+            };
+            match started {
+                Ok(_) => return Ok(()),
+                Err(refusal) if refusal.code == "sync_already_running" => return Ok(()),
+                Err(refusal) if refusal.kind == Kind::Unavailable => {}
+                Err(refusal) => return Err(refusal.into()),
+            }
         }
+        bail!("a sync never started")
     }
 
     /// The process dies in the middle of whatever it does, and another takes up what it left.
     async fn crash(&mut self) -> anyhow::Result<()> {
-        self.workers.shutdown().await;
-        self.mailbox.redeliver();
-        self.app = app(&self.sim, &self.wire.base, &self.store, &self.mailbox, &self.vault, self.rule)?;
-        self.app.recover().await?;
-        self.work();
-        Ok(())
+        for _ in 0..ATTEMPTS_MAX {
+            self.workers.shutdown().await;
+            self.mailbox.redeliver();
+            if self.calls.is_dead() {
+                let dies = if self.dice.chance(500) { Dies::Before } else { Dies::After };
+                self.calls
+                    .arm(Trouble { dies_at: self.next_death.take().map(|at| (at, dies)), ..self.calls.trouble() });
+            }
+            self.calls.live_again();
+            self.app = app(&self.sim, &self.wire.base, &self.store, &self.mailbox, &self.vault, self.rule)?;
+            let recovered = tokio::select! {
+                recovered = self.app.recover() => recovered,
+                () = self.calls.death() => continue,
+            };
+            match recovered {
+                Ok(()) => {
+                    self.work();
+                    return Ok(());
+                }
+                // A process that cannot start is started again.
+                Err(refusal) if refusal.kind == Kind::Unavailable => {}
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        bail!("it never started")
+    }
+
+    /// Something is to go wrong from now on; after a death, another process dies at `next_death`.
+    pub fn arm(&mut self, trouble: Trouble, next_death: Option<u64>) {
+        self.next_death = next_death;
+        self.calls.arm(trouble);
+    }
+
+    /// All goes well from now on; calls that were made since something was to go wrong.
+    ///
+    /// # Errors
+    /// If the dead cannot be buried.
+    pub async fn disarm(&mut self) -> anyhow::Result<u64> {
+        let count = self.calls.count();
+        self.next_death = None;
+        self.calls.arm(Trouble::default());
+        self.sim.set_faults(Faults::default());
+        if self.calls.is_dead() {
+            self.crash().await?;
+        }
+        Ok(count)
     }
 
     fn work(&mut self) {
@@ -264,17 +394,21 @@ impl Simulation {
             let mut dice = Dice::new(self.dice.below(u64::MAX) ^ worker);
             self.workers.spawn(async move {
                 loop {
-                    let Some(taken) = mailbox.take(dice.below(u64::MAX)) else {
+                    let most = dice.index(TAKEN_MAX) + 1;
+                    let taken = mailbox.take(|| dice.below(u64::MAX), most).await;
+                    if taken.is_empty() {
                         tokio::time::sleep(Duration::from_micros(300)).await;
                         continue;
-                    };
-                    match app.handle(&taken.message, Duration::from_secs(600)).await {
-                        Handled::Done => mailbox.done(&taken),
-                        Handled::Again(_) => {
-                            mailbox.again(&taken);
-                            tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    let messages: Vec<Message> = taken.iter().map(|taken| taken.message.clone()).collect();
+                    let handled = app.handle_all(&messages, Duration::from_secs(600)).await;
+                    for (taken, handled) in taken.iter().zip(handled) {
+                        match handled {
+                            Handled::Done => mailbox.done(taken).await,
+                            Handled::Again(_) => mailbox.again(taken),
                         }
                     }
+                    tokio::time::sleep(Duration::from_micros(300)).await;
                 }
             });
         }
@@ -284,13 +418,17 @@ impl Simulation {
     ///
     /// # Errors
     /// If it takes too long, or a run failed.
-    pub async fn idle(&self) -> anyhow::Result<()> {
+    pub async fn idle(&mut self) -> anyhow::Result<()> {
         let silence = async {
             while !self.mailbox.is_idle() {
+                if self.calls.is_dead() {
+                    self.crash().await?;
+                }
                 tokio::time::sleep(Duration::from_micros(300)).await;
             }
+            anyhow::Ok(())
         };
-        tokio::time::timeout(SILENCE_MAX, silence).await.context("it does not fall silent")?;
+        tokio::time::timeout(SILENCE_MAX, silence).await.context("it does not fall silent")??;
         let runs = self.app.sync_runs(&self.ws, None, 1).await?;
         match runs.first().map(|run| (run.is_running(), &run.error)) {
             Some((true, _)) => bail!("a run was left behind"),
@@ -305,6 +443,7 @@ impl Simulation {
     /// If anything fails.
     pub async fn fall_silent(&mut self, found: Found) -> anyhow::Result<()> {
         self.wire.let_go();
+        self.disarm().await?;
         for delivery in self.take_deliveries() {
             self.deliver(&delivery).await?;
         }
@@ -354,6 +493,7 @@ fn app(
             stripe: Base::parse(base)?,
             limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e5), endpoint_per_s: Some(1e5) },
             public_url: "http://127.0.0.1".to_owned(),
+            rates_url: billfold_app::ECB_DAILY_URL.to_owned(),
         },
     };
     Ok(App::with_rule(parts, rule)?)

@@ -7,6 +7,14 @@ use axum::Json;
 use axum::extract::State;
 use billfold_core::audit::Entry;
 
+/// Who changed what, newest first
+#[utoipa::path(
+    get,
+    path = "/v1/audit",
+    params(PageQuery),
+    responses((status = 200, body = List<Entry>)),
+    security(("token" = ["member"]))
+)]
 pub(super) async fn list(
     State(api): State<Api>,
     who: Member,

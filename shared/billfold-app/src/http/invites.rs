@@ -20,20 +20,36 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::sync::LazyLock;
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InviteBody {
+    /// For how long the link works; 72 if it is not said.
+    #[schema(minimum = 1, maximum = 336)]
     expires_in_hours: Option<u32>,
 }
 
 /// The one answer that has the token in it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct InviteView {
+    /// The link. Whoever has it can use it, once.
     url: String,
+    /// Until when.
     expires_at: Timestamp,
 }
 
+/// Make a link with which somebody who has no login connects Stripe, once
+#[utoipa::path(
+    post,
+    path = "/v1/stripe/invites",
+    request_body = InviteBody,
+    responses(
+        (status = 201, body = InviteView),
+        (status = 409, description = "`too_many_invites`"),
+    ),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn create(
     State(api): State<Api>,
     who: Admin,
@@ -45,11 +61,29 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(view)).into_response())
 }
 
+/// Withdraw every link that is open
+#[utoipa::path(
+    delete,
+    path = "/v1/stripe/invites",
+    responses((status = 204, description = "None is open any more")),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn withdraw(State(api): State<Api>, who: Admin) -> Result<StatusCode, Problem> {
     api.app.by(&who.0).withdraw_invites(&who.0.workspace).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The page behind a link: what is asked and why, and a form
+#[utoipa::path(
+    get,
+    path = "/invites/{token}",
+    params(("token" = String, Path, description = "The token of the link")),
+    responses(
+        (status = 200, body = String, content_type = "text/html"),
+        (status = 404, description = "There is no such link, or no longer", body = String, content_type = "text/html"),
+    ),
+    security(())
+)]
 pub(super) async fn show(State(api): State<Api>, Path(token): Path<String>) -> Result<Response, Problem> {
     Ok(match api.app.invited(&token).await? {
         Some(invited) => page(StatusCode::OK, &form(&invited, None)),
@@ -57,6 +91,21 @@ pub(super) async fn show(State(api): State<Api>, Path(token): Path<String>) -> R
     })
 }
 
+/// Connect the key that was pasted; the link is used up by a key that will do
+#[utoipa::path(
+    post,
+    path = "/invites/{token}",
+    params(("token" = String, Path, description = "The token of the link")),
+    request_body(content = Form, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "Connected", body = String, content_type = "text/html"),
+        (status = 404, description = "There is no such link, or no longer", body = String, content_type = "text/html"),
+        (status = 409, description = "Somebody is at it, or the key is another account's", body = String, content_type = "text/html"),
+        (status = 422, description = "The key will not do", body = String, content_type = "text/html"),
+        (status = 502, description = "Stripe cannot be reached", body = String, content_type = "text/html"),
+    ),
+    security(())
+)]
 pub(super) async fn follow(State(api): State<Api>, Path(token): Path<String>, body: Body) -> Result<Response, Problem> {
     let sent = Sent::read(&super::body::read(body).await?);
     let app = api.app.clone();
@@ -99,6 +148,16 @@ fn form(invited: &Invited, refused: Option<&str>) -> Markup {
 
 fn none() -> Response {
     page(StatusCode::NOT_FOUND, &invite_page::none())
+}
+
+/// What the form sends, for the document.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the form is read by hand, so that what is in it is cleared")]
+struct Form {
+    /// The API key.
+    api_key: String,
+    /// The signing secret of a webhook endpoint.
+    webhook_secret: Option<String>,
 }
 
 /// What the form sends. Space around a pasted key is not part of it.

@@ -1,5 +1,7 @@
 //! The command line as it is typed. Says what there is and what it is called; does nothing.
 
+pub mod revenue;
+
 use super::exit::EXIT_CODES;
 use billfold_app::auth::Role;
 use billfold_core::id::{AccountId, IdError, WorkspaceId};
@@ -35,6 +37,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Sync now and follow it to its end
     Sync(SyncArgs),
+    /// Compare what is stored with what Stripe says, and show every difference
+    Verify(VerifyArgs),
     /// List accounts with MRR, ARR, payment status and renewal
     Accounts(AccountsArgs),
     /// Show one account: figures, subscriptions, invoices
@@ -45,6 +49,12 @@ pub enum Command {
     Invite(InviteArgs),
     /// Show who changed what
     Audit(AuditArgs),
+    /// Show MRR, ARR, retention and what may not come, with a chart of the months
+    Summary(revenue::SummaryArgs),
+    /// List what people should hear of: failed payments, cancellations, downgrades
+    Signals(revenue::SignalsArgs),
+    /// Show the arithmetic of an account's MRR, item by item
+    Explain(revenue::ExplainArgs),
     /// Forget the Stripe key; what was synced stays, frozen
     Disconnect(DisconnectArgs),
 }
@@ -86,6 +96,9 @@ pub struct ServeArgs {
     /// Where Stripe is: scheme, host and port
     #[arg(long, env = "STRIPE_API_BASE", value_name = "URL", default_value_t)]
     pub stripe_api_base: Base,
+    /// Where the European Central Bank's daily rates are read [default: at the bank]
+    #[arg(long, env = "BILLFOLD_RATES_URL", value_name = "URL")]
+    pub rates_url: Option<String>,
     /// The part of Stripe's rate limits that Billfold takes, from 0.01 to 1 [default: 0.8]
     #[arg(long, value_name = "PART", value_parser = share)]
     pub stripe_share: Option<f64>,
@@ -193,6 +206,24 @@ pub struct SyncArgs {
     /// Start it and return at once; without this a sync that is running already is followed
     #[arg(long)]
     pub no_wait: bool,
+}
+
+/// `billfold verify`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  billfold verify --all --repair\n\nExits with 1 if differences remain.")]
+pub struct VerifyArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
+    /// Compare every object; takes a request to Stripe for each
+    #[arg(long, conflicts_with = "sample")]
+    pub all: bool,
+    /// Compare so many objects, taken by chance
+    #[arg(long, default_value_t = 200, value_parser = limit)]
+    pub sample: usize,
+    /// Put right what differs
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// `billfold accounts`

@@ -116,6 +116,26 @@ async fn connect_sync_and_look() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_differs_is_shown_and_fails_until_it_is_put_right() {
+    let bench = Bench::connected(10).await;
+    let done = bench.run("verify --all", "").await;
+    assert!(done.exit == Exit::Ok && done.out.contains("all as Stripe says"), "{done:?}");
+    bench.sim.edit(|business| {
+        let place = business.customers.iter().find(|(_, row)| !row.deleted && !row.test_clock).unwrap().0;
+        business.customers[place].name = Some("Changed unseen".into());
+    });
+    let done = bench.run("verify --all", "").await;
+    assert_eq!(done.exit, Exit::Failed, "{done:?}");
+    assert!(done.out.contains("Stripe: \"Changed unseen\"") && done.out.contains("stored: "), "{done:?}");
+    assert!(done.err.contains("one object is not what Stripe says"), "{done:?}");
+    let done = bench.run("verify --all --repair --json", "").await;
+    assert_eq!((done.exit, &done.json()["repaired"]), (Exit::Ok, &Value::from(1)), "{done:?}");
+    let done = bench.run("verify --sample 5 --json", "").await;
+    assert_eq!((done.exit, &done.json()["checked"]), (Exit::Ok, &Value::from(5)), "{done:?}");
+    bench.local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_are_listed_over_pages_and_shown_one_by_one() {
     let bench = Bench::connected(150).await;
     let accounts = bench.sim.truth().accounts().len();

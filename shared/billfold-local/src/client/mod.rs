@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod files;
 pub mod follow;
+pub mod revenue;
 pub mod view;
 
 use billfold_app::auth::{LocalKeyError, LocalKeys, Role};
