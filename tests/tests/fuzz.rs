@@ -101,8 +101,8 @@ impl Fuzz {
         paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
     }
 
-    /// For a moment; or, if it is said, for as long as it is said, keeping what leads somewhere new.
-    fn run(&self) {
+    /// For a moment; or, if it is said, for as long as it is said, keeping what leads somewhere new. How far it came.
+    fn run(&self) -> String {
         let mut pool: Vec<Vec<u8>> =
             self.seeds.iter().map(|seed| seed.as_bytes().to_vec()).chain(self.kept()).collect();
         let mut outcomes: BTreeSet<String> = pool.iter().map(|seed| (self.target)(seed).unwrap()).collect();
@@ -123,13 +123,8 @@ impl Fuzz {
                 break;
             }
         }
-        println!(
-            "{}: {} inputs, {} outcomes, {} in the pool",
-            self.name,
-            round * u64::from(CASES),
-            outcomes.len(),
-            pool.len()
-        );
+        let (inputs, outcomes) = (round * u64::from(CASES), outcomes.len());
+        format!("{}: {inputs} inputs, {outcomes} outcomes, {} in the pool", self.name, pool.len())
     }
 
     fn keep(&self, input: &[u8], pool: &[Vec<u8>], long: Option<u64>) {
@@ -287,18 +282,39 @@ fn fuzz_signature() {
     };
     let good = format!("{}\n{{}}", billfold_sim::signature("whsec_fuzz0001", NOW, b"{}"));
     assert!(signature(good.as_bytes()).unwrap().starts_with("Ok"));
-    fuzz.run();
+    println!("{}", fuzz.run());
 }
 
 #[test]
 fn fuzz_event() {
-    Fuzz {
+    let fuzz = Fuzz {
         name: "event",
         target: body,
         words: &[
-            "{", "}", "[", "]", "\"", ":", ",", "null", "true", "-1", "1e999", "\\u0000", "\\ud800", "\"id\":", "\"type\":",
-            "\"data\":", "\"object\":", "\"customer\":", "\"deleted\":", "customer.updated", "invoice.paid", "[[[[[[[[",
-            "9223372036854775808", "\u{feff}",
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"",
+            ":",
+            ",",
+            "null",
+            "true",
+            "-1",
+            "1e999",
+            "\\u0000",
+            "\\ud800",
+            "\"id\":",
+            "\"type\":",
+            "\"data\":",
+            "\"object\":",
+            "\"customer\":",
+            "\"deleted\":",
+            "customer.updated",
+            "invoice.paid",
+            "[[[[[[[[",
+            "9223372036854775808",
+            "\u{feff}",
         ],
         seeds: &[
             r#"{"id":"evt_1","object":"event","type":"customer.updated","created":1790000000,"livemode":false,"api_version":"2026-09-30.endive","data":{"object":{"id":"cus_1","object":"customer","created":1790000000,"email":"a@b.c"}}}"#,
@@ -307,18 +323,41 @@ fn fuzz_event() {
             r#"{"id":"evt_4","type":"customer.discount.created","created":1,"livemode":false,"data":{"object":{"object":"discount","customer":"cus_1","subscription":"sub_1"}}}"#,
             "null",
         ],
-    }
-    .run();
+    };
+    println!("{}", fuzz.run());
 }
 
 #[test]
 fn fuzz_csv() {
-    Fuzz {
+    let fuzz = Fuzz {
         name: "csv",
         target: file,
         words: &[
-            ",", "\"", "\"\"", "\n", "\r", "\r\n", "\u{feff}", "id", "name", "domain", "domains", "external_ids.crm", "custom.x",
-            "mrr", "=1+1", "'", "é", "\u{0}", "{", "}", "{\"name\":\"x\"}", "\"external_ids\":{\"crm\":\"1\"}", ":", "null", "[1]",
+            ",",
+            "\"",
+            "\"\"",
+            "\n",
+            "\r",
+            "\r\n",
+            "\u{feff}",
+            "id",
+            "name",
+            "domain",
+            "domains",
+            "external_ids.crm",
+            "custom.x",
+            "mrr",
+            "=1+1",
+            "'",
+            "é",
+            "\u{0}",
+            "{",
+            "}",
+            "{\"name\":\"x\"}",
+            "\"external_ids\":{\"crm\":\"1\"}",
+            ":",
+            "null",
+            "[1]",
         ],
         seeds: &[
             "id,name,domain\na1,Acme,acme.example\na2,\"B, \"\"C\"\"\",\n",
@@ -326,19 +365,19 @@ fn fuzz_csv() {
             "{\"id\":\"a\",\"name\":\"A\",\"domains\":[\"a.com\"],\"external_ids\":{\"crm\":\"1\"},\"custom\":{\"n\":1}}\n{\"name\":5}\n",
             "",
         ],
-    }
-    .run();
+    };
+    println!("{}", fuzz.run());
 }
 
 #[test]
 fn fuzz_cursor() {
-    Fuzz {
+    let fuzz = Fuzz {
         name: "cursor",
         target: cursor,
         words: &["=", "A", "_", "-", "+", "/", "AAAAAAAA", "\u{0}", "é", "%3D", "{\"status\":null,\"key\":\"\"}"],
         seeds: &["", "AAAAAAAAAAA", "run_1", "Acme#acc_1", "{\"status\":\"paid\",\"key\":\"x#acc_1\"}"],
-    }
-    .run();
+    };
+    println!("{}", fuzz.run());
     let sealed = cursor_of(&WorkspaceId::new("acme").unwrap(), "accounts", "x");
     assert_eq!(cursor(sealed.as_bytes()).unwrap(), "true true");
 }

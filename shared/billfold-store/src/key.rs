@@ -4,7 +4,6 @@
 //! |---|---|---|
 //! | `W` | workspace | that the workspace exists |
 //! | `W#ws` | `CONN` `SETTINGS` `LEASE` `HOOK` `KNOWN` `CATALOGUE` | connection, settings, the running sync, webhook, how far facts are known, the catalogue's revision |
-//! | `W#ws` | `CONN` `SETTINGS` `LEASE` `HOOK` `KNOWN` | connection, settings, the running sync, webhook, how far facts are known |
 //! | `W#ws` | `INVITE#hash` | that there is an invitation |
 //! | `W#ws#Y` | `newest-first#n` | the audit trail |
 //! | `W#ws#R` | run | a run |
@@ -343,7 +342,6 @@ mod tests {
                     connection(ws).partition, runs(ws), run_partition(ws, &run_id), catalogue_partition(ws, 1),
                     customer_partition(ws, &customer), account_partition(ws, &account), domain_owner(ws, &id).partition,
                     external_owner(ws, &ExternalId::new("crm", &id).unwrap()).partition, audit_partition(ws),
-                    invoice_lines_partition(ws, &id), dirty_partition(ws, 1), account_list(ws, "paid"), unmatched_list(ws), unknown_list(ws), drafts(ws),
                     invoice_lines_partition(ws, &id), dirty_partition(ws, 1), ledgers_partition(ws, 1), signal_list(ws, "open"), account_list(ws, "paid"), unmatched_list(ws), unknown_list(ws), drafts(ws),
                 ]
             };

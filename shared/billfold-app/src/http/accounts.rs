@@ -98,7 +98,10 @@ fn search(text: Option<&str>) -> Result<Option<String>, Problem> {
     get,
     path = "/v1/accounts",
     params(AccountsQuery, PageQuery),
-    responses((status = 200, content((List<ListRow> = "application/json"), (String = "text/csv")))),
+    responses((status = 200, content(
+        (List<ListRow> = "application/json"),
+        (String = "text/csv"),
+    ))),
     security(("token" = ["member"]))
 )]
 pub(super) async fn list(
@@ -122,12 +125,14 @@ pub(super) async fn list(
     Ok(Json(List { data, next_cursor: next.map(|place| seal(ws, &name, &place)) }).into_response())
 }
 
-/// The whole table of accounts as CSV, for those who cannot set a header
+/// The table of accounts as CSV, all pages, in which no cell is a formula
+///
+/// The same as the table with `Accept: text/csv`, for those who cannot set a header; `limit` and `cursor` are not looked at.
 #[utoipa::path(
     get,
     path = "/v1/accounts.csv",
     params(AccountsQuery),
-    responses((status = 200, content_type = "text/csv", body = String)),
+    responses((status = 200, body = String, content_type = "text/csv")),
     security(("token" = ["member"]))
 )]
 pub(super) async fn export(

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use billfold_core::audit::Entry;
 
-/// Who did what, newest first
+/// Who changed what, newest first
 #[utoipa::path(
     get,
     path = "/v1/audit",

@@ -1,6 +1,7 @@
 //! `POST /v1/accounts`: one account as JSON, or a file of them as CSV or JSON lines, which is taken as it comes in.
 
 use super::Api;
+use super::limits::IMPORT_BYTES_MAX;
 use super::problem::Problem;
 use super::who::{Admin, Body as JsonBody};
 use crate::accounts::{AccountView, GivenAccount};
@@ -14,12 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use billfold_core::id::WorkspaceId;
 use futures::{Stream, StreamExt as _};
-use std::time::Duration;
 
-/// Longest file of accounts, in bytes.
-pub const IMPORT_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Longest time for a file of accounts.
-pub const IMPORT_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 /// How much of a file that is not taken is read before the connection is closed on it.
 const THROWN_AWAY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -46,18 +42,19 @@ fn kind(headers: &HeaderMap) -> Result<Kind, Problem> {
     }
 }
 
-/// Take an account from elsewhere, or a file of them
+/// Take accounts from elsewhere: one as JSON, or a file of them
 #[utoipa::path(
     post,
     path = "/v1/accounts",
-    description = "JSON is one account. CSV and JSON lines are many, taken as they come in: each row whole or not at all, \
-                   matched by `id`, else by an external id, else by a domain. The columns of a CSV are `id`, `name`, \
-                   `domain`, `domains`, `external_ids.<system>` and `custom.<field>`.",
-    request_body(content((GivenAccount = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))),
+    request_body(content(
+        (GivenAccount = "application/json"),
+        (String = "text/csv"),
+        (String = "application/x-ndjson"),
+    )),
     responses(
-        (status = 201, body = AccountView),
-        (status = 200, description = "A file was taken", body = ImportReport),
-        (status = 409, description = "`account_exists`, `domain_taken`, `account_changed`"),
+        (status = 201, description = "One account was taken", body = AccountView),
+        (status = 200, description = "A file was taken, and this became of its rows", body = ImportReport),
+        (status = 409, description = "`account_exists`, `domain_taken`, `external_id_taken`, `account_changed`"),
     ),
     security(("token" = ["admin"]))
 )]

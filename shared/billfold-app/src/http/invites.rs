@@ -25,25 +25,29 @@ use utoipa::ToSchema;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InviteBody {
-    /// For how many hours the link is good; three days if it is not said.
+    /// For how long the link works; 72 if it is not said.
+    #[schema(minimum = 1, maximum = 336)]
     expires_in_hours: Option<u32>,
 }
 
 /// The one answer that has the token in it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct InviteView {
-    /// The link. It is shown once.
+    /// The link. Whoever has it can use it, once.
     url: String,
-    /// Until when it is good.
+    /// Until when.
     expires_at: Timestamp,
 }
 
-/// Make a single-use link with which a Stripe admin who has no login pastes the key
+/// Make a link with which somebody who has no login connects Stripe, once
 #[utoipa::path(
     post,
     path = "/v1/stripe/invites",
     request_body = InviteBody,
-    responses((status = 201, body = InviteView), (status = 409, description = "`too_many_invites`")),
+    responses(
+        (status = 201, body = InviteView),
+        (status = 409, description = "`too_many_invites`"),
+    ),
     security(("token" = ["admin"]))
 )]
 pub(super) async fn create(
@@ -57,11 +61,11 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(view)).into_response())
 }
 
-/// Withdraw every open link
+/// Withdraw every link that is open
 #[utoipa::path(
     delete,
     path = "/v1/stripe/invites",
-    responses((status = 204, description = "None is good any more")),
+    responses((status = 204, description = "None is open any more")),
     security(("token" = ["admin"]))
 )]
 pub(super) async fn withdraw(State(api): State<Api>, who: Admin) -> Result<StatusCode, Problem> {
@@ -69,14 +73,14 @@ pub(super) async fn withdraw(State(api): State<Api>, who: Admin) -> Result<Statu
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The page behind a link
+/// The page behind a link: what is asked and why, and a form
 #[utoipa::path(
     get,
     path = "/invites/{token}",
-    params(("token" = String, Path, description = "The link's token")),
+    params(("token" = String, Path, description = "The token of the link")),
     responses(
-        (status = 200, content_type = "text/html", body = String),
-        (status = 404, description = "No such link, or not any more", content_type = "text/html", body = String),
+        (status = 200, body = String, content_type = "text/html"),
+        (status = 404, description = "There is no such link, or no longer", body = String, content_type = "text/html"),
     ),
     security(())
 )]
@@ -87,18 +91,18 @@ pub(super) async fn show(State(api): State<Api>, Path(token): Path<String>) -> R
     })
 }
 
-/// Connect by a link: the page's form
+/// Connect the key that was pasted; the link is used up by a key that will do
 #[utoipa::path(
     post,
     path = "/invites/{token}",
-    params(("token" = String, Path, description = "The link's token")),
-    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    params(("token" = String, Path, description = "The token of the link")),
+    request_body(content = Form, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, content_type = "text/html", body = String),
-        (status = 404, description = "No such link, or not any more", content_type = "text/html", body = String),
-        (status = 409, description = "Another key does not fit", content_type = "text/html", body = String),
-        (status = 422, description = "The key is refused", content_type = "text/html", body = String),
-        (status = 502, description = "Stripe does not answer", content_type = "text/html", body = String),
+        (status = 200, description = "Connected", body = String, content_type = "text/html"),
+        (status = 404, description = "There is no such link, or no longer", body = String, content_type = "text/html"),
+        (status = 409, description = "Somebody is at it, or the key is another account's", body = String, content_type = "text/html"),
+        (status = 422, description = "The key will not do", body = String, content_type = "text/html"),
+        (status = 502, description = "Stripe cannot be reached", body = String, content_type = "text/html"),
     ),
     security(())
 )]
@@ -144,6 +148,16 @@ fn form(invited: &Invited, refused: Option<&str>) -> Markup {
 
 fn none() -> Response {
     page(StatusCode::NOT_FOUND, &invite_page::none())
+}
+
+/// What the form sends, for the document.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the form is read by hand, so that what is in it is cleared")]
+struct Form {
+    /// The API key.
+    api_key: String,
+    /// The signing secret of a webhook endpoint.
+    webhook_secret: Option<String>,
 }
 
 /// What the form sends. Space around a pasted key is not part of it.

@@ -1,6 +1,9 @@
 //! Every limit of the API, by name. What is over one is answered with a problem that says so; none is a matter of taste of
 //! a single handler.
 
+use crate::import::{ERRORS_MAX, IMPORT_ROWS_MAX};
+use crate::invite::{INVITE_HOURS_MAX, INVITES_OPEN_MAX};
+use crate::rows::ROW_BYTES_MAX;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -10,6 +13,10 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const BODY_THROWN_AWAY_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 /// Longest time for a request: connecting a key asks Stripe a dozen things.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// Longest file of accounts, in bytes.
+pub const IMPORT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest time for a file of accounts.
+pub const IMPORT_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 /// Rows of a page, unless the caller says otherwise.
 pub const PAGE_ROWS: usize = 50;
 /// The most rows of a page.
@@ -33,6 +40,13 @@ pub(super) fn told() -> Vec<Told> {
     vec![
         told("Request body", bytes(BODY_BYTES_MAX), "413 `body_too_large`"),
         told("Time for a request", seconds(REQUEST_TIME_MAX), "504 `timeout`"),
+        told("File of accounts", bytes(IMPORT_BYTES_MAX), "413 `body_too_large`; what came before is kept"),
+        told("Rows of a file", IMPORT_ROWS_MAX.to_string(), "413 `too_many_rows`; what came before is kept"),
+        told("Row of a file", bytes(ROW_BYTES_MAX), "the row fails"),
+        told("Errors of a file that are listed", ERRORS_MAX.to_string(), "`more_errors` counts the others"),
+        told("Time for a file", seconds(IMPORT_TIME_MAX), "504 `timeout`"),
+        told("Invitations that are open", INVITES_OPEN_MAX.to_string(), "409 `too_many_invites`"),
+        told("Time of an invitation", format!("{INVITE_HOURS_MAX} hours"), "422 `expires_in_hours_invalid`"),
         told("Rows of a page", format!("{PAGE_ROWS_MAX}, or {PAGE_ROWS} if it is not said"), "422 `limit_invalid`"),
         told("Search text", bytes(SEARCH_BYTES_MAX), "422 `search_too_long`"),
     ]

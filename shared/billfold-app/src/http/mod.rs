@@ -18,7 +18,6 @@ mod settings;
 mod webhook;
 mod who;
 
-pub use imports::{IMPORT_BYTES_MAX, IMPORT_TIME_MAX};
 #[doc(hidden)]
 pub use page::{cursor_of, place_of};
 pub use problem::{FieldError, Problem};
@@ -31,7 +30,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use limits::{BODY_BYTES_MAX, REQUEST_TIME_MAX};
+use limits::{BODY_BYTES_MAX, IMPORT_TIME_MAX, REQUEST_TIME_MAX};
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;

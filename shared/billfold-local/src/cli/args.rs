@@ -43,18 +43,18 @@ pub enum Command {
     Accounts(AccountsArgs),
     /// Show one account: figures, subscriptions, invoices
     Account(AccountArgs),
-    /// Show MRR, ARR, retention and what may not come, with a chart of the months
-    Summary(revenue::SummaryArgs),
-    /// List what people should hear of: failed payments, cancellations, downgrades
-    Signals(revenue::SignalsArgs),
-    /// Show the arithmetic of an account's MRR, item by item
-    Explain(revenue::ExplainArgs),
     /// Take accounts from a file: CSV or JSON lines
     Import(ImportArgs),
     /// Make a link with which somebody who has no login connects Stripe, once
     Invite(InviteArgs),
     /// Show who changed what
     Audit(AuditArgs),
+    /// Show MRR, ARR, retention and what may not come, with a chart of the months
+    Summary(revenue::SummaryArgs),
+    /// List what people should hear of: failed payments, cancellations, downgrades
+    Signals(revenue::SignalsArgs),
+    /// Show the arithmetic of an account's MRR, item by item
+    Explain(revenue::ExplainArgs),
     /// Forget the Stripe key; what was synced stays, frozen
     Disconnect(DisconnectArgs),
 }
