@@ -1,16 +1,18 @@
 //! A world for the tests: a simulated Stripe on a socket, all of Billfold in this process, and somebody who speaks HTTP.
 
+pub mod contract;
 pub mod simulation;
 
 use billfold_app::auth::Role;
 use billfold_app::{Clock, LimitsConfig};
 use billfold_core::id::WorkspaceId;
-use billfold_local::serve::{Local, Options};
+use billfold_local::serve::{Data, Local, Options};
 use billfold_sim::{Sim, Spec};
 use billfold_stripe::Base;
 use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,10 +60,23 @@ impl World {
     /// # Errors
     /// Whatever keeps either from starting.
     pub async fn around(sim: Sim) -> anyhow::Result<Self> {
+        Self::with_data(sim, Data::Memory).await
+    }
+
+    /// A Billfold around a simulation, with its state in a folder.
+    ///
+    /// # Errors
+    /// Whatever keeps either from starting.
+    pub async fn in_folder(sim: Sim, folder: &Path) -> anyhow::Result<Self> {
+        Self::with_data(sim, Data::Folder(folder.to_owned())).await
+    }
+
+    async fn with_data(sim: Sim, data: Data) -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}", listener.local_addr()?);
         tokio::spawn(sim.clone().serve(listener));
         let options = Options {
+            data,
             limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e4), endpoint_per_s: Some(1e4) },
             clock: Arc::new(SimClock(sim.clone())),
             ..Options::in_memory(Base::parse(&base)?)

@@ -7,8 +7,9 @@ use crate::connect::unreachable;
 use crate::refusal::{Kind as Sort, Refusal};
 use crate::sync::page::{endpoint_of, follow, reading};
 use crate::webhook::fold::{FoldError, fold_fetched};
+use billfold_core::audit::{Action, Deed};
 use billfold_core::facts::{Fact, Kind};
-use billfold_core::id::WorkspaceId;
+use billfold_core::id::{AccountId, WorkspaceId};
 use billfold_core::stripe::Reading;
 use billfold_stripe::{Client, Retrieved, StripeError};
 use futures::future::ready;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 /// Objects that are asked for at once.
 const FETCHES_AT_ONCE: usize = 8;
@@ -46,7 +48,8 @@ pub enum Repair {
 }
 
 /// What a drift check found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = VerifyReport)]
 pub struct Report {
     /// Objects that are stored.
     pub stored: usize,
@@ -58,12 +61,23 @@ pub struct Report {
     pub repaired: usize,
     /// Every field that differs.
     pub differences: Vec<Difference>,
+    /// Accounts whose movements do not sum to their MRR. There should never be one.
+    pub unbalanced: Vec<Unbalanced>,
     /// Where to go on, if time was up before the end.
     pub next: Option<String>,
 }
 
+/// An account whose ledger does not balance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Unbalanced {
+    /// The account.
+    pub account_id: AccountId,
+    /// What does not fit.
+    pub message: String,
+}
+
 /// A field that is not what Stripe says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Difference {
     /// The kind of object.
     pub kind: Kind,
@@ -111,7 +125,14 @@ impl App {
         if report.checked < places.len() && matches!(which, Compared::All { .. }) {
             report.next = report.checked.checked_sub(1).and_then(|last| places.get(last).cloned());
         }
+        if report.next.is_none() {
+            report.unbalanced = self.unbalanced(ws).await?;
+        }
         report.differences.sort_by(|a, b| (a.kind, &a.id, &a.field).cmp(&(b.kind, &b.id, &b.field)));
+        if report.repaired > 0 {
+            let told = serde_json::json!({"repaired": report.repaired});
+            self.note(ws, Deed::new(Action::DataRepaired).after(told)).await?;
+        }
         Ok(report)
     }
 
@@ -122,9 +143,7 @@ impl App {
         let unknown = unknown.into_iter().map(|matched| matched.customer);
         for customer in self.every_customer(ws).await?.into_iter().chain(unknown) {
             let rows = self.store().customer_rows(ws, &customer).await?;
-            facts.extend(rows.customer.map(|one| Fact::Customer(Box::new(one))));
-            facts.extend(rows.subscriptions.into_iter().map(|one| Fact::Subscription(Box::new(one))));
-            facts.extend(rows.invoices.into_iter().map(|one| Fact::Invoice(Box::new(one))));
+            facts.extend(rows.into_facts());
         }
         Ok(facts)
     }
@@ -146,10 +165,7 @@ impl App {
             return Ok(catalogue.into_iter().find(|one| one.kind() == fact.kind() && one.id() == fact.id()));
         };
         let rows = self.store().customer_rows(ws, customer).await?;
-        let all = rows.customer.map(|one| Fact::Customer(Box::new(one))).into_iter();
-        let all = all.chain(rows.subscriptions.into_iter().map(|one| Fact::Subscription(Box::new(one))));
-        let mut all = all.chain(rows.invoices.into_iter().map(|one| Fact::Invoice(Box::new(one))));
-        Ok(all.find(|one| one.kind() == fact.kind() && one.id() == fact.id()))
+        Ok(rows.into_facts().find(|one| one.kind() == fact.kind() && one.id() == fact.id()))
     }
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
+use utoipa::ToSchema;
 
 /// A worker that is silent this long has lost its message.
 pub const VISIBILITY: Duration = Duration::from_secs(60);
@@ -78,9 +79,10 @@ pub struct Taken {
 }
 
 /// A message that broke its worker too often.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Parked {
     /// The message.
+    #[schema(value_type = Object)]
     pub message: Message,
     /// How often it broke its worker.
     pub failures: u32,

@@ -6,7 +6,7 @@ use crate::queue::LocalQueue;
 use crate::vault::{LocalVault, MasterKey, VaultOpenError};
 use crate::worker::Workers;
 use billfold_app::auth::{LocalKeyError, LocalKeys, Role, Tokens};
-use billfold_app::{App, AppError, Clock, Config, LimitsConfig, Parts, Refusal, SystemClock, http};
+use billfold_app::{App, AppError, Clock, Config, ECB_DAILY_URL, LimitsConfig, Parts, Refusal, SystemClock, http};
 use billfold_core::id::WorkspaceId;
 use billfold_store::{Store, StoreError, embedded};
 use billfold_stripe::Base;
@@ -69,6 +69,8 @@ pub struct Options {
     pub limits: LimitsConfig,
     /// Where Billfold is seen from outside; where it listens, if not said.
     pub public_url: Option<String>,
+    /// Where the European Central Bank's rates are read; at the bank, if not said.
+    pub rates_url: Option<String>,
     /// The clock of the use cases.
     pub clock: Arc<dyn Clock>,
 }
@@ -85,6 +87,7 @@ impl Options {
             stripe,
             limits: LimitsConfig::default(),
             public_url: None,
+            rates_url: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -165,6 +168,7 @@ impl Local {
                 stripe: options.stripe,
                 limits: options.limits,
                 public_url: options.public_url.unwrap_or_else(|| url.clone()),
+                rates_url: options.rates_url.unwrap_or_else(|| ECB_DAILY_URL.to_owned()),
             },
         })?;
         app.recover().await.map_err(StartError::Recover)?;
@@ -173,8 +177,8 @@ impl Local {
             Identity::None => Tokens::none(),
             Identity::DevTokens => state.keys.tokens(),
         });
-        let router = http::router(app.clone(), Arc::clone(&tokens));
-        let router = router.merge(crate::parked::router(app.clone(), Arc::clone(&queue), tokens));
+        let parked = crate::parked::router(app.clone(), Arc::clone(&queue), Arc::clone(&tokens));
+        let router = http::router(app.clone(), tokens, parked);
         let (stop_listening, stopped) = oneshot::channel::<()>();
         let server = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
         let server = JoinSet::from_iter([server.into_future()]);

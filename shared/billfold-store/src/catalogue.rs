@@ -76,7 +76,7 @@ mod tests {
         let mark = Store::mark(&acme, &crate::Subject::Everything, 1);
         store.write_all(vec![mark]).await.unwrap();
         assert_eq!(store.catalogue_revision(&acme).await.unwrap(), first);
-        let stored = store.stored_versions(std::slice::from_ref(&coupon)).await.unwrap()[0];
+        let stored = store.stored_versions(std::slice::from_ref(&coupon)).await.unwrap().remove(0);
         store.bury(&acme, &coupon.fact, Timestamp::UNIX_EPOCH, stored.as_ref(), None).await.unwrap();
         let second = store.catalogue_revision(&acme).await.unwrap();
         assert!(second.is_some() && second != first);

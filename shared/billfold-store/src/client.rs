@@ -57,6 +57,14 @@ impl Write {
         Self(Action::Put(row, when))
     }
 
+    /// The same put with one more number; nothing else can take one.
+    pub(crate) fn number(self, name: &str, number: i64) -> Self {
+        match self.0 {
+            Action::Put(row, when) => Self(Action::Put(row.number(name, number), when)),
+            other => Self(other),
+        }
+    }
+
     pub(crate) fn delete(key: Key, when: When) -> Self {
         Self(Action::Delete(key, when))
     }
@@ -85,6 +93,8 @@ pub(crate) enum Sorted {
     Prefix(String),
     Above(String),
     Below(String),
+    /// Both ends included.
+    Between(String, String),
 }
 
 impl Range {
@@ -143,12 +153,16 @@ impl Store {
             Sorted::Prefix(text) => (" AND begins_with(#s, :s)", Some(text)),
             Sorted::Above(text) => (" AND #s > :s", Some(text)),
             Sorted::Below(text) => (" AND #s < :s", Some(text)),
+            Sorted::Between(text, _) => (" AND #s BETWEEN :s AND :e", Some(text)),
         };
         if let Some(bound) = bound {
             condition.push_str(clause);
             request = request
                 .expression_attribute_names("#s", sort_name)
                 .expression_attribute_values(":s", AttributeValue::S(bound.clone()));
+        }
+        if let Sorted::Between(_, end) = &range.sort {
+            request = request.expression_attribute_values(":e", AttributeValue::S(end.clone()));
         }
         if let Some(text) = &range.containing {
             request = request

@@ -99,7 +99,7 @@ impl Store {
     }
 }
 
-fn mark(row: &Row) -> Result<Mark, StoreError> {
+pub(crate) fn mark(row: &Row) -> Result<Mark, StoreError> {
     let corrupt = || StoreError::corrupt(row.name(), "it is not a mark");
     let stamp = row.number(attribute::STAMP).ok_or_else(corrupt)?;
     let (kind, id) = row.sort_key().split_once('#').ok_or_else(corrupt)?;

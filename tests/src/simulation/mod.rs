@@ -454,6 +454,7 @@ fn app(
             stripe: Base::parse(base)?,
             limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e5), endpoint_per_s: Some(1e5) },
             public_url: "http://127.0.0.1".to_owned(),
+            rates_url: billfold_app::ECB_DAILY_URL.to_owned(),
         },
     };
     Ok(App::with_rule(parts, rule)?)

@@ -1,13 +1,11 @@
 //! Bodies of requests, up to a limit. One that is too long is read on for a while and thrown away: whoever is still
 //! writing when the connection closes never sees the answer.
 
-use super::{BODY_BYTES_MAX, Problem};
+use super::Problem;
+use super::limits::{BODY_BYTES_MAX, BODY_THROWN_AWAY_BYTES_MAX};
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use futures::StreamExt as _;
-
-/// How much of a body that is too long is read before the connection is closed on it.
-const THROWN_AWAY_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 
 /// The whole body.
 pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
@@ -21,7 +19,7 @@ pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
         length = length.saturating_add(frame.len());
         if length <= BODY_BYTES_MAX {
             kept.extend_from_slice(&frame);
-        } else if length > THROWN_AWAY_BYTES_MAX {
+        } else if length > BODY_THROWN_AWAY_BYTES_MAX {
             break;
         }
     }
@@ -52,6 +50,6 @@ mod tests {
         assert_eq!(status_of(0).await, StatusCode::OK);
         assert_eq!(status_of(BODY_BYTES_MAX).await, StatusCode::OK);
         assert_eq!(status_of(BODY_BYTES_MAX + 1).await, StatusCode::PAYLOAD_TOO_LARGE);
-        assert_eq!(status_of(THROWN_AWAY_BYTES_MAX + 1).await, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(status_of(BODY_THROWN_AWAY_BYTES_MAX + 1).await, StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

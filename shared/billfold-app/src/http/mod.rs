@@ -1,65 +1,60 @@
 //! The HTTP API (axum): thin handlers over the use cases, one problem shape for every no, one place that decides who may.
 
 mod accounts;
+mod audit;
 mod body;
 mod connection;
+mod document;
+mod export;
+mod imports;
+mod invite_page;
+mod invites;
+pub mod limits;
 mod page;
 mod problem;
+mod revenue;
 mod runs;
 mod settings;
 mod webhook;
 mod who;
 
+pub use imports::{IMPORT_BYTES_MAX, IMPORT_TIME_MAX};
+#[doc(hidden)]
+pub use page::{cursor_of, place_of};
 pub use problem::{FieldError, Problem};
 pub use runs::RunView;
 
 use crate::app::App;
 use crate::auth::Tokens;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use limits::{BODY_BYTES_MAX, REQUEST_TIME_MAX};
 use std::sync::Arc;
-use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
-
-/// Longest request body, in bytes.
-pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Longest time for a request: connecting a key asks Stripe a dozen things.
-pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) app: App,
     pub(crate) tokens: Arc<Tokens>,
+    document: Arc<str>,
 }
 
-/// Every route.
-pub fn router(app: App, tokens: Arc<Tokens>) -> Router {
-    let api = Api { app, tokens };
-    let v1 = Router::new()
-        .route("/stripe", get(connection::card).post(connection::connect).delete(connection::disconnect))
-        .route("/stripe/check", post(connection::check))
-        .route("/stripe/webhook-secret", axum::routing::put(connection::webhook_secret))
-        .route("/stripe/webhook-endpoint", post(webhook::create_endpoint))
-        .route("/verify", post(webhook::verify))
-        .route("/data", axum::routing::delete(connection::erase))
-        .route("/settings", get(settings::show).patch(settings::change))
-        .route("/syncs", get(runs::list).post(runs::start))
-        .route("/syncs/{id}", get(runs::show).delete(runs::cancel))
-        .route("/accounts", get(accounts::list).post(accounts::create))
-        .route("/accounts/{id}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
-        .route("/accounts/{id}/billing", get(accounts::billing))
-        .route("/customers", get(accounts::customers))
-        .route("/customers/{id}/account", axum::routing::put(accounts::match_by_hand).delete(accounts::unmatch));
-    Router::new()
-        .nest("/v1", v1)
-        .route("/healthz", get(healthz))
-        .route("/webhooks/stripe/{endpoint_id}", post(webhook::receive))
+/// Every route. `more` are those that this deployment has beside the others; they are under the same limits and in the
+/// same document.
+pub fn router(app: App, tokens: Arc<Tokens>, more: OpenApiRouter) -> Router {
+    let (more, document) = more.split_for_parts();
+    let (router, mut described) = described().split_for_parts();
+    described.merge(document);
+    let api = Api { app, tokens, document: document::text(described).into() };
+    let router = router.with_state(api).merge(more);
+    router
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -69,14 +64,62 @@ pub fn router(app: App, tokens: Arc<Tokens>) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_TIME_MAX))
+        .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
-        .with_state(api)
 }
 
+/// The routes with what the document says of them: a route that is not described cannot be added here.
+fn described() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(document::begin())
+        .routes(routes!(connection::card, connection::connect, connection::disconnect))
+        .routes(routes!(connection::check))
+        .routes(routes!(connection::webhook_secret))
+        .routes(routes!(webhook::create_endpoint))
+        .routes(routes!(webhook::verify))
+        .routes(routes!(connection::erase))
+        .routes(routes!(settings::show, settings::change))
+        .routes(routes!(runs::list, runs::start))
+        .routes(routes!(runs::show, runs::cancel))
+        .routes(routes!(accounts::list, imports::create))
+        .routes(routes!(accounts::export))
+        .routes(routes!(accounts::show, accounts::change, accounts::remove))
+        .routes(routes!(accounts::billing))
+        .routes(routes!(revenue::trajectory))
+        .routes(routes!(revenue::explain))
+        .routes(routes!(revenue::summary))
+        .routes(routes!(revenue::signals))
+        .routes(routes!(revenue::acknowledge))
+        .routes(routes!(accounts::customers))
+        .routes(routes!(accounts::match_by_hand, accounts::unmatch))
+        .routes(routes!(invites::create, invites::withdraw))
+        .routes(routes!(audit::list))
+        .routes(routes!(invites::show, invites::follow))
+        .routes(routes!(webhook::receive))
+        .routes(routes!(healthz))
+        .routes(routes!(openapi))
+}
+
+/// Whether the process answers at all; no store is touched
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = String)), security(()))]
 async fn healthz() -> &'static str {
     "ok"
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, body = serde_json::Value)), security(()))]
+async fn openapi(State(api): State<Api>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], api.document.to_string()).into_response()
+}
+
+/// No request keeps anybody waiting longer than [`REQUEST_TIME_MAX`]; only a file of accounts may take longer.
+async fn in_time(request: Request, next: Next) -> Response {
+    let takes_files = request.method() == Method::POST && request.uri().path() == "/v1/accounts";
+    let limit = if takes_files { IMPORT_TIME_MAX } else { REQUEST_TIME_MAX };
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("This took longer than {} seconds; it may still happen.", limit.as_secs());
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail).into_response()
+    })
 }
 
 fn panicked() -> Response {

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use billfold_core::id::RunId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A no.
 #[derive(Debug, Clone, Serialize)]
@@ -15,23 +16,34 @@ use serde::Serialize;
 pub struct Problem(Box<Members>);
 
 /// The members of the problem's JSON.
-#[derive(Debug, Clone, Serialize)]
-struct Members {
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ProblemDetails)]
+pub(super) struct Members {
+    /// Always `about:blank`: `code` says which problem it is.
     r#type: String,
+    /// The status in words.
     title: String,
+    /// The status.
     status: u16,
+    /// What happened and what to do.
     detail: String,
+    /// A stable word.
     code: &'static str,
+    /// What is wrong with which field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// The run that is in the way.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     run_id: Option<RunId>,
+    /// Finds a failure of Billfold's own in its log.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     request_id: Option<String>,
 }
 
 /// What is wrong with a field.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldError {
     /// The field.
     pub field: String,

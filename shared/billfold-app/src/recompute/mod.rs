@@ -4,6 +4,7 @@
 //! The order makes every step safe to repeat: whose a customer is, then the accounts, then the marks are taken away.
 
 mod account;
+mod books;
 mod catalogue;
 mod matching;
 mod several;
@@ -20,6 +21,7 @@ use billfold_core::billing;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
 use billfold_store::{AccountRows, CustomerRows, Mark, SHARDS, Store, StoreError, Subject, Write};
+use books::Books;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -79,6 +81,7 @@ pub(crate) struct Batch {
     settings: Settings,
     billing: billing::Settings,
     catalogue: Arc<Catalogue>,
+    books: Books,
     /// Customers that have been read for the batch at hand.
     customers: BTreeMap<CustomerId, CustomerRows>,
     first: First,
@@ -98,7 +101,9 @@ impl Batch {
         let settings = app.settings(&ws).await?;
         let catalogue = app.catalogue(&ws).await?;
         let billing = settings.billing();
-        Ok(Self { app, ws, settings, billing, catalogue, customers: BTreeMap::new(), first: First::Everything })
+        let books = Books::read(&app, &ws, &billing).await?;
+        let (customers, first) = (BTreeMap::new(), First::Everything);
+        Ok(Self { app, ws, settings, billing, catalogue, books, customers, first })
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
@@ -145,6 +150,7 @@ impl Batch {
         self.customers.clear();
         let marked: Vec<CustomerId> = subjects.iter().filter_map(customer).cloned().collect();
         self.read_first(&marked).await?;
+        self.settings = self.app.settings(&self.ws).await?;
         let owners = self.owners(&marked).await?;
         let mut accounts: BTreeSet<AccountId> = subjects.iter().filter_map(account_of).cloned().collect();
         let mut writes = Vec::new();
@@ -173,8 +179,17 @@ impl Batch {
             self.customers.clear();
         }
         let computed = self.compute_accounts(&accounts, &newcomers, &leavers).await?;
-        self.write_groups(computed.into_iter().map(|computed| computed.writes).collect()).await?;
+        self.write_groups(computed.into_iter().flat_map(|computed| computed.groups).collect()).await?;
         Ok(accounts)
+    }
+
+    /// What accounts are computed by, as it is now.
+    async fn read_rules(&mut self) -> Result<(), Refusal> {
+        self.catalogue = self.app.catalogue(&self.ws).await?;
+        self.settings = self.app.settings(&self.ws).await?;
+        self.billing = self.settings.billing();
+        self.books = Books::read(&self.app, &self.ws, &self.billing).await?;
+        Ok(())
     }
 
     async fn read_first(&mut self, ids: &[CustomerId]) -> Result<(), Refusal> {
@@ -216,10 +231,14 @@ impl Batch {
             First::Heads => accounts.clone(),
             First::Everything => store.existing_accounts(&ws, accounts).await?,
         };
+        let mut ledgers = store.ledgers(&ws, &existing).await?;
         let new = accounts.difference(&existing).map(|id| (id.clone(), AccountRows::default()));
         let new: Vec<_> = new.collect();
         let mut stored: Vec<_> =
             stream::iter(existing.into_iter().map(read)).buffer_unordered(READS_AT_ONCE).try_collect().await?;
+        for (id, rows) in &mut stored {
+            rows.ledger = ledgers.remove(id);
+        }
         stored.extend(new);
         let mut members = BTreeMap::new();
         for (id, rows) in &stored {
@@ -237,10 +256,8 @@ impl Batch {
         }
         let all: Vec<CustomerId> = members.values().flatten().cloned().collect();
         self.read_customers(&all).await?;
-        // And so must what they are sold by.
-        self.catalogue = self.app.catalogue(&self.ws).await?;
-        self.settings = self.app.settings(&self.ws).await?;
-        self.billing = self.settings.billing();
+        // And so must what they are computed by.
+        self.read_rules().await?;
         let mut computed = Vec::with_capacity(stored.len());
         for (id, rows) in &stored {
             let members = members.remove(id).unwrap_or_default();

@@ -150,7 +150,8 @@ impl<'a> Burst<'a> {
         let places: Vec<FactPlace> = burst.objects.keys().cloned().collect();
         let stored = app.store().stored_versions_at(&places).await?;
         for (object, stored) in burst.objects.values_mut().zip(stored) {
-            (object.stored, object.version) = (stored, stored.map(|stored| stored.version));
+            object.version = stored.as_ref().map(|stored| stored.version);
+            object.stored = stored;
         }
         Ok(burst)
     }
@@ -164,8 +165,8 @@ impl<'a> Burst<'a> {
             }
             About::Nothing => return Ok(()),
         };
-        // Few change the catalogue, and everybody depends on it.
-        if matches!(kind, Kind::Product | Kind::Price | Kind::Coupon) {
+        // Few change the catalogue, and everybody depends on it; what goes back shows on an invoice as well.
+        if !matches!(kind, Kind::Customer | Kind::Subscription | Kind::Invoice) {
             self.left.push(place);
             return Ok(());
         }

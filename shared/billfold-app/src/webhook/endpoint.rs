@@ -65,7 +65,7 @@ impl Connected {
     /// The secrets that are good now.
     pub(super) fn secrets(&self, now: Timestamp) -> Vec<&str> {
         let good = self.secrets.iter().filter(|one| one.good_until.is_none_or(|until| until > now));
-        good.map(|one| one.secret.as_str()).collect()
+        good.map(|one| one.secret.expose_secret()).collect()
     }
 }
 

@@ -4,8 +4,8 @@
 //! Every step may run twice. Events of one object are folded one after the other within a process, and share a fetch
 //! that began after they were received.
 
-use super::Delivered;
 use super::folding::{FETCHES_MAX, Fetched, ObjectKey};
+use super::{Delivered, money_back};
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::recompute;
@@ -110,6 +110,9 @@ pub(crate) async fn fold(
     let folder = Folder { app, ws, stripe, event, kind: *kind, id };
     let customer = folder.fold(&mut fetches, key).await?;
     drop(fetches);
+    if let Some(shows_on) = money_back::shows_on(app, ws, stripe, *kind, id, customer.as_ref()).await? {
+        Box::pin(fold(app, ws, stripe, &event.touching(Kind::Invoice, shows_on), accounts)).await?;
+    }
     if let Some(customer) = customer.filter(|_| accounts == Accounts::AtOnce) {
         // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account.
         recompute::work_on(app, ws, &[customer]).await?;
@@ -394,6 +397,10 @@ impl Folder<'_> {
         customer: Option<&CustomerId>,
         stored: Option<&StoredFact>,
     ) -> Result<bool, FoldError> {
+        let decision = match &candidate.version {
+            Version::Live(row) if row.brings_payments(stored) => Decision::Store,
+            _ => decision,
+        };
         if !matches!(decision, Decision::Store | Decision::Confirm) {
             return Ok(decision == Decision::Drop);
         }

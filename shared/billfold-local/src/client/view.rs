@@ -28,6 +28,9 @@ pub struct CardView {
     pub records_synced: Records,
     /// Customers that have an account.
     pub customers_matched: u64,
+    /// Customers that have none.
+    #[serde(default)]
+    pub matching: Option<MatchingView>,
     /// End of the last sync that succeeded.
     pub last_sync_at: Option<Timestamp>,
     /// The running sync, or the last one.
@@ -36,6 +39,15 @@ pub struct CardView {
     pub error: Option<Problem>,
     /// The form that makes a fitting key.
     pub prefilled_key_url: String,
+}
+
+/// Customers that have no account, on the card.
+#[derive(Debug, Clone, Deserialize)]
+pub struct MatchingView {
+    /// Why.
+    pub explanation: Option<String>,
+    /// What to do about it.
+    pub fix: Option<String>,
 }
 
 /// The webhook endpoint on the card.
