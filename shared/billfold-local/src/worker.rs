@@ -369,7 +369,7 @@ mod tests {
     fn event(id: &str) -> Message {
         let text = format!(
             r#"{{"kind":"event","workspace":"acme","event":{{"id":"{id}","created":"2026-01-01T00:00:00Z",
-            "about":"Nothing","payload":null,"ticket":{{"process":1,"number":1}}}}}}"#
+            "about":"nothing","payload":null,"ticket":{{"process":1,"number":1}}}}}}"#
         );
         serde_json::from_str(&text).unwrap()
     }

@@ -5,7 +5,8 @@ use super::events::MakeKey;
 use billfold_store::{LocalRow, LocalRows, StoreError};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex as Turn, oneshot};
+use tokio::sync::Mutex as Turn;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// Rows that wait to be written.
 #[derive(Default)]
@@ -31,14 +32,14 @@ impl Batch {
     ) -> Result<(), StoreError> {
         let (tell, mut told) = oneshot::channel();
         self.waiting().push(Waiting { body, delay, tell });
-        {
-            let _turn = self.writer.lock().await;
-            // Perhaps whoever had the turn before has written this one as well.
-            if told.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
-                return self.write(rows, key, told).await;
-            }
+        let _turn = self.writer.lock().await;
+        // Perhaps whoever had the turn before has written this one as well.
+        match told.try_recv() {
+            Ok(written) => outcome(written),
+            Err(TryRecvError::Empty) => self.write(rows, key, told).await,
+            // The writer was stopped in the middle: nobody knows whether the row is there.
+            Err(stopped @ TryRecvError::Closed) => Err(StoreError::Unavailable(Box::new(stopped))),
         }
-        heard(told.await)
     }
 
     async fn write(
@@ -59,7 +60,7 @@ impl Batch {
             // Whoever no longer listens does not need to know.
             drop(tell.send(written.clone()));
         }
-        heard(told.await)
+        told.await.map_or_else(|stopped| Err(StoreError::Unavailable(Box::new(stopped))), outcome)
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
@@ -67,13 +68,8 @@ impl Batch {
     }
 }
 
-fn heard(told: Result<Result<(), String>, oneshot::error::RecvError>) -> Result<(), StoreError> {
-    match told {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(StoreError::Unavailable(error.into())),
-        // The writer was stopped in the middle: nobody knows whether the row is there.
-        Err(stopped) => Err(StoreError::Unavailable(Box::new(stopped))),
-    }
+fn outcome(written: Result<(), String>) -> Result<(), StoreError> {
+    written.map_err(|error| StoreError::Unavailable(error.into()))
 }
 
 #[cfg(test)]

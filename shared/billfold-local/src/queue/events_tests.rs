@@ -16,7 +16,7 @@ struct Bench {
 fn event(n: u32) -> Message {
     let text = format!(
         r#"{{"kind":"event","workspace":"acme","event":{{"id":"evt_{n}","created":"2026-01-01T00:00:00Z",
-        "about":"Nothing","payload":null,"ticket":{{"process":1,"number":{n}}}}}}}"#
+        "about":"nothing","payload":null,"ticket":{{"process":1,"number":{n}}}}}}}"#
     );
     serde_json::from_str(&text).unwrap()
 }
