@@ -1,6 +1,7 @@
 //! Accounts: one at a time, their billing, and whose a customer is when a person says so.
 
 use crate::app::App;
+use crate::http::limits::{CUSTOM_BYTES_MAX, DOMAINS_MAX, EXTERNAL_ID_BYTES_MAX, EXTERNAL_IDS_MAX, NAME_BYTES_MAX};
 use crate::recompute::Batch;
 use crate::refusal::{Kind, Refusal};
 use billfold_core::billing::{BillingTab, INVOICES_SHOWN, newest_invoices};
@@ -11,11 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
-
-/// Longest name of an account, in bytes.
-pub const NAME_BYTES_MAX: usize = 5000;
-/// The most domains of an account.
-pub const DOMAINS_MAX: usize = 50;
 
 /// An account as the API shows it: its line in the table, and who it is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -103,6 +99,25 @@ fn domains(main: Option<&str>, others: &[String]) -> Result<Vec<String>, Refusal
     Ok(found)
 }
 
+fn external_ids(ids: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Refusal> {
+    let too_long = |(name, value): (&String, &String)| name.len().max(value.len()) > EXTERNAL_ID_BYTES_MAX;
+    if ids.len() > EXTERNAL_IDS_MAX || ids.iter().any(too_long) {
+        let detail = format!(
+            "An account has at most {EXTERNAL_IDS_MAX} external ids, each name and value of at most {EXTERNAL_ID_BYTES_MAX} bytes"
+        );
+        return Err(Refusal::invalid("external_ids_invalid", "external_ids", detail));
+    }
+    Ok(ids)
+}
+
+fn custom(custom: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
+    if serde_json::to_vec(&custom).map_err(Refusal::internal)?.len() > CUSTOM_BYTES_MAX {
+        let detail = format!("custom has at most {CUSTOM_BYTES_MAX} bytes of JSON");
+        return Err(Refusal::invalid("custom_too_large", "custom", detail));
+    }
+    Ok(custom)
+}
+
 impl App {
     /// One account.
     ///
@@ -149,8 +164,8 @@ impl App {
             name: name(&given.name)?,
             domains: domains(given.domain.as_deref(), &given.domains)?,
             source: AccountSource::Given,
-            external_ids: given.external_ids,
-            custom: given.custom,
+            external_ids: external_ids(given.external_ids)?,
+            custom: custom(given.custom)?,
         };
         self.put_account(ws, &rows, &account, &[]).await?;
         self.account(ws, &id).await
@@ -182,8 +197,8 @@ impl App {
             domains,
             // Whoever names an account by hand means it to stay so.
             source: if changes_identity { AccountSource::Given } else { before.source },
-            external_ids: patch.external_ids.unwrap_or_else(|| before.external_ids.clone()),
-            custom: patch.custom.unwrap_or_else(|| before.custom.clone()),
+            external_ids: external_ids(patch.external_ids.unwrap_or_else(|| before.external_ids.clone()))?,
+            custom: custom(patch.custom.unwrap_or_else(|| before.custom.clone()))?,
         };
         self.put_account(ws, &rows, &after, &before.domains).await?;
         self.account(ws, id).await
@@ -314,6 +329,19 @@ mod tests {
         assert_eq!(check(Some("not a domain"), &[]), Err("domain_invalid"));
         let many: Vec<String> = (0..=DOMAINS_MAX).map(|n| format!("d{n}.com")).collect();
         assert_eq!(domains(None, &many).map_err(|refusal| refusal.code), Err("too_many_domains"));
+    }
+
+    #[test]
+    fn what_is_kept_beside_an_account_is_bounded() {
+        let ids = |count: usize, length: usize| {
+            let ids = (0..count).map(|n| (format!("system {n}"), "x".repeat(length)));
+            external_ids(ids.collect()).map_err(|refusal| refusal.code).map(|ids| ids.len())
+        };
+        assert_eq!(ids(EXTERNAL_IDS_MAX, EXTERNAL_ID_BYTES_MAX), Ok(EXTERNAL_IDS_MAX));
+        assert_eq!(ids(EXTERNAL_IDS_MAX + 1, 1), Err("external_ids_invalid"));
+        assert_eq!(ids(1, EXTERNAL_ID_BYTES_MAX + 1), Err("external_ids_invalid"));
+        let kept = |length: usize| custom(Map::from_iter([("a".to_owned(), "x".repeat(length).into())])).is_ok();
+        assert!(kept(CUSTOM_BYTES_MAX - 8) && !kept(CUSTOM_BYTES_MAX));
     }
 
     #[test]

@@ -8,14 +8,44 @@ use std::time::Duration;
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How much of a body that is too long is read, so that its sender sees the answer, before the connection is closed on it.
 pub const BODY_THROWN_AWAY_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
+/// Longest time in which a body must have come.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(20);
 /// Longest time for a request: connecting a key asks Stripe a dozen things.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// Longest head of a request (its line and headers), in bytes.
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// The most headers of a request.
+pub const HEADERS_MAX: usize = 64;
+/// Longest time in which the head of a request must have come, on a connection that idles between two as well.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+/// Longest time for which a client may take nothing of an answer.
+pub const WRITE_TIME_MAX: Duration = Duration::from_secs(20);
+/// The most connections at once; one more waits until another ends. Below what a process may have open by default.
+pub const CONNECTIONS_MAX: usize = 800;
+/// Requests a second of one caller (workspace and subject), in the long run.
+pub const CALLER_REQUESTS_PER_S: u32 = 200;
+/// Requests of one caller at once.
+pub const CALLER_REQUESTS_BURST: u32 = 2000;
+/// Requests a second of one address that prove nothing (no good token, no good signature), in the long run.
+pub const STRANGER_REQUESTS_PER_S: u32 = 50;
+/// Requests of one address at once that prove nothing.
+pub const STRANGER_REQUESTS_BURST: u32 = 1000;
 /// Rows of a page, unless the caller says otherwise.
 pub const PAGE_ROWS: usize = 50;
 /// The most rows of a page.
 pub const PAGE_ROWS_MAX: usize = 100;
 /// Longest text that is searched for, in bytes.
 pub const SEARCH_BYTES_MAX: usize = 200;
+/// Longest name of an account, in bytes.
+pub const NAME_BYTES_MAX: usize = 5000;
+/// The most domains of an account.
+pub const DOMAINS_MAX: usize = 50;
+/// The most external ids of an account.
+pub const EXTERNAL_IDS_MAX: usize = 50;
+/// Longest name or value of an external id, in bytes.
+pub const EXTERNAL_ID_BYTES_MAX: usize = 255;
+/// The most that is kept beside an account in `custom`, as bytes of JSON.
+pub const CUSTOM_BYTES_MAX: usize = 64 * 1024;
 
 /// A limit as the documentation tells it.
 #[derive(Debug, Serialize)]
@@ -30,10 +60,30 @@ pub(super) fn told() -> Vec<Told> {
     let told = |what, value, answer| Told { what, value, answer };
     let bytes = |number: usize| format!("{number} bytes");
     let seconds = |time: Duration| format!("{} s", time.as_secs());
+    let rate = |per_s: u32, burst: u32| format!("{per_s} a second, {burst} at once");
     vec![
         told("Request body", bytes(BODY_BYTES_MAX), "413 `body_too_large`"),
+        told("Time for a body to come", seconds(BODY_TIME_MAX), "408 `body_too_slow`"),
         told("Time for a request", seconds(REQUEST_TIME_MAX), "504 `timeout`"),
+        told("Request line and headers", format!("{HEAD_BYTES_MAX} bytes, {HEADERS_MAX} headers"), "431"),
+        told("Time for the headers to come, and idle time", seconds(HEAD_TIME_MAX), "the connection ends"),
+        told("Time without taking anything of an answer", seconds(WRITE_TIME_MAX), "the connection ends"),
+        told("Connections", CONNECTIONS_MAX.to_string(), "one more waits"),
+        told("Requests of a caller", rate(CALLER_REQUESTS_PER_S, CALLER_REQUESTS_BURST), "429 `too_many_requests`"),
+        told(
+            "Requests of an address without a good token or signature",
+            rate(STRANGER_REQUESTS_PER_S, STRANGER_REQUESTS_BURST),
+            "429 `too_many_requests`",
+        ),
         told("Rows of a page", format!("{PAGE_ROWS_MAX}, or {PAGE_ROWS} if it is not said"), "422 `limit_invalid`"),
         told("Search text", bytes(SEARCH_BYTES_MAX), "422 `search_too_long`"),
+        told("Name of an account", bytes(NAME_BYTES_MAX), "422 `name_invalid`"),
+        told("Domains of an account", DOMAINS_MAX.to_string(), "422 `too_many_domains`"),
+        told(
+            "External ids of an account",
+            format!("{EXTERNAL_IDS_MAX}, each name and value of {EXTERNAL_ID_BYTES_MAX} bytes"),
+            "422 `external_ids_invalid`",
+        ),
+        told("`custom` of an account, as JSON", bytes(CUSTOM_BYTES_MAX), "422 `custom_too_large`"),
     ]
 }

@@ -7,6 +7,7 @@ mod document;
 pub mod limits;
 mod page;
 mod problem;
+mod rates;
 mod runs;
 mod settings;
 mod webhook;
@@ -14,6 +15,7 @@ mod who;
 
 pub use problem::{FieldError, Problem};
 pub use runs::RunView;
+pub use who::Member;
 
 use crate::app::App;
 use crate::auth::Tokens;
@@ -28,23 +30,22 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use who::Stranger;
 
 /// What handlers share.
 #[derive(Clone)]
-pub(crate) struct Api {
+pub struct Api {
     pub(crate) app: App,
     pub(crate) tokens: Arc<Tokens>,
+    rates: Arc<rates::Rates>,
     document: Arc<str>,
 }
 
 /// Every route. `more` are those that this deployment has beside the others; they are under the same limits and in the
 /// same document.
-pub fn router(app: App, tokens: Arc<Tokens>, more: OpenApiRouter) -> Router {
-    let (more, document) = more.split_for_parts();
-    let (router, mut described) = described().split_for_parts();
-    described.merge(document);
-    let api = Api { app, tokens, document: document::text(described).into() };
-    let router = router.with_state(api).merge(more);
+pub fn router(app: App, tokens: Arc<Tokens>, more: OpenApiRouter<Api>) -> Router {
+    let (router, described) = described().merge(more).split_for_parts();
+    let api = Api { app, tokens, rates: Arc::default(), document: document::text(described).into() };
     router
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.") })
         .method_not_allowed_fallback(|| async {
@@ -58,6 +59,7 @@ pub fn router(app: App, tokens: Arc<Tokens>, more: OpenApiRouter) -> Router {
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
+        .with_state(api)
 }
 
 /// The routes with what the document says of them: a route that is not described cannot be added here.
@@ -84,14 +86,16 @@ fn described() -> OpenApiRouter<Api> {
 
 /// Whether the process answers at all; no store is touched
 #[utoipa::path(get, path = "/healthz", responses((status = 200, body = String)), security(()))]
-async fn healthz() -> &'static str {
-    "ok"
+async fn healthz(State(api): State<Api>, stranger: Stranger) -> Result<&'static str, Problem> {
+    stranger.counted(&api)?;
+    Ok("ok")
 }
 
 /// This document
 #[utoipa::path(get, path = "/openapi.json", responses((status = 200, body = serde_json::Value)), security(()))]
-async fn openapi(State(api): State<Api>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], api.document.to_string()).into_response()
+async fn openapi(State(api): State<Api>, stranger: Stranger) -> Result<impl IntoResponse, Problem> {
+    stranger.counted(&api)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], api.document.to_string()))
 }
 
 /// No request keeps anybody waiting longer than [`REQUEST_TIME_MAX`].
