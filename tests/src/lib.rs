@@ -6,13 +6,14 @@ pub mod simulation;
 use billfold_app::auth::Role;
 use billfold_app::{Clock, LimitsConfig};
 use billfold_core::id::WorkspaceId;
-use billfold_local::serve::{Local, Options};
+use billfold_local::serve::{Data, Local, Options};
 use billfold_sim::{Sim, Spec};
 use billfold_stripe::Base;
 use contract::Judge;
 use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,10 +62,23 @@ impl World {
     /// # Errors
     /// Whatever keeps either from starting.
     pub async fn around(sim: Sim) -> anyhow::Result<Self> {
+        Self::with_data(sim, Data::Memory).await
+    }
+
+    /// A Billfold around a simulation, with its state in a folder.
+    ///
+    /// # Errors
+    /// Whatever keeps either from starting.
+    pub async fn in_folder(sim: Sim, folder: &Path) -> anyhow::Result<Self> {
+        Self::with_data(sim, Data::Folder(folder.to_owned())).await
+    }
+
+    async fn with_data(sim: Sim, data: Data) -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}", listener.local_addr()?);
         tokio::spawn(sim.clone().serve(listener));
         let options = Options {
+            data,
             limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e4), endpoint_per_s: Some(1e4) },
             clock: Arc::new(SimClock(sim.clone())),
             ..Options::in_memory(Base::parse(&base)?)

@@ -1,16 +1,22 @@
 //! Accounts: one at a time, their billing, and whose a customer is when a person says so.
 
 use crate::app::App;
-use crate::http::limits::{CUSTOM_BYTES_MAX, DOMAINS_MAX, EXTERNAL_ID_BYTES_MAX, EXTERNAL_IDS_MAX, NAME_BYTES_MAX};
+use crate::given::{Handover, check_custom, external_ids, told};
+use crate::http::limits::{DOMAINS_MAX, NAME_BYTES_MAX};
+use crate::permissions::left_out_of_lifetime_value;
+use crate::queue::Message;
 use crate::recompute::Batch;
 use crate::refusal::{Kind, Refusal};
-use billfold_core::billing::{BillingTab, INVOICES_SHOWN, newest_invoices};
+use billfold_core::audit::{Action, Deed};
+use billfold_core::billing::{BillingTab, INVOICES_SHOWN, Returned, newest_invoices};
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::matching::{MatchRule, clean_domain, is_personal};
 use billfold_store::{AccountRow, AccountRows, AccountSource, ListRow, Matched, Store, StoreError, Subject, Write};
+use billfold_stripe::Endpoint;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// An account as the API shows it: its line in the table, and who it is.
@@ -72,7 +78,7 @@ pub struct AccountPatch {
     custom: Option<Map<String, Value>>,
 }
 
-fn name(text: &str) -> Result<String, Refusal> {
+pub(crate) fn name(text: &str) -> Result<String, Refusal> {
     let text = text.trim();
     if text.is_empty() || text.len() > NAME_BYTES_MAX {
         let detail = format!("The name must have from 1 to {NAME_BYTES_MAX} bytes");
@@ -82,7 +88,7 @@ fn name(text: &str) -> Result<String, Refusal> {
 }
 
 /// The main domain first, each once; a mail provider's domain belongs to nobody.
-fn domains(main: Option<&str>, others: &[String]) -> Result<Vec<String>, Refusal> {
+pub(crate) fn domains(main: Option<&str>, others: &[String]) -> Result<Vec<String>, Refusal> {
     let mut found: Vec<String> = Vec::new();
     for text in main.into_iter().chain(others.iter().map(String::as_str)) {
         let domain = clean_domain(text).filter(|domain| !is_personal(domain));
@@ -97,25 +103,6 @@ fn domains(main: Option<&str>, others: &[String]) -> Result<Vec<String>, Refusal
         return Err(Refusal::invalid("too_many_domains", "domains", detail));
     }
     Ok(found)
-}
-
-fn external_ids(ids: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Refusal> {
-    let too_long = |(name, value): (&String, &String)| name.len().max(value.len()) > EXTERNAL_ID_BYTES_MAX;
-    if ids.len() > EXTERNAL_IDS_MAX || ids.iter().any(too_long) {
-        let detail = format!(
-            "An account has at most {EXTERNAL_IDS_MAX} external ids, each name and value of at most {EXTERNAL_ID_BYTES_MAX} bytes"
-        );
-        return Err(Refusal::invalid("external_ids_invalid", "external_ids", detail));
-    }
-    Ok(ids)
-}
-
-fn custom(custom: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
-    if serde_json::to_vec(&custom).map_err(Refusal::internal)?.len() > CUSTOM_BYTES_MAX {
-        let detail = format!("custom has at most {CUSTOM_BYTES_MAX} bytes of JSON");
-        return Err(Refusal::invalid("custom_too_large", "custom", detail));
-    }
-    Ok(custom)
 }
 
 impl App {
@@ -138,11 +125,22 @@ impl App {
         let rows = self.store().account_rows(ws, id).await?;
         let billing = rows.billing.ok_or_else(|| Refusal::not_found("account"))?;
         let invoices = rows.customers.iter().map(|customer| self.store().newest_invoices(ws, customer, INVOICES_SHOWN));
-        let invoices = futures::future::try_join_all(invoices).await?;
+        let back = rows.customers.iter().map(|customer| self.store().money_back(ws, customer));
+        let (invoices, back) =
+            futures::future::try_join(futures::future::try_join_all(invoices), futures::future::try_join_all(back))
+                .await?;
+        let connection = self.store().connection(ws).await?;
+        let left_out = left_out_of_lifetime_value(&connection.permissions);
+        let refunds = Endpoint::Refunds.permission();
+        let returned = left_out
+            .iter()
+            .all(|left_out| left_out.permission != refunds)
+            .then(|| Returned::of(invoices.iter().flatten(), &back));
         Ok(BillingTab {
             billing: serde_json::from_str(&billing.row).map_err(Refusal::internal)?,
-            invoices: newest_invoices(invoices.iter().flatten()),
-            as_of: self.store().connection(ws).await?.last_sync_at,
+            invoices: newest_invoices(invoices.iter().flatten(), returned.as_ref()),
+            lifetime_value_without: left_out,
+            as_of: connection.last_sync_at,
         })
     }
 
@@ -164,10 +162,12 @@ impl App {
             name: name(&given.name)?,
             domains: domains(given.domain.as_deref(), &given.domains)?,
             source: AccountSource::Given,
-            external_ids: external_ids(given.external_ids)?,
-            custom: custom(given.custom)?,
+            external_ids: given.external_ids,
+            custom: given.custom,
         };
-        self.put_account(ws, &rows, &account, &[]).await?;
+        external_ids(&account.external_ids)?;
+        check_custom(&account.custom)?;
+        self.put_account(ws, &rows, &account).await?;
         self.account(ws, &id).await
     }
 
@@ -197,50 +197,41 @@ impl App {
             domains,
             // Whoever names an account by hand means it to stay so.
             source: if changes_identity { AccountSource::Given } else { before.source },
-            external_ids: external_ids(patch.external_ids.unwrap_or_else(|| before.external_ids.clone()))?,
-            custom: custom(patch.custom.unwrap_or_else(|| before.custom.clone()))?,
+            external_ids: patch.external_ids.unwrap_or_else(|| before.external_ids.clone()),
+            custom: patch.custom.unwrap_or_else(|| before.custom.clone()),
         };
-        self.put_account(ws, &rows, &after, &before.domains).await?;
+        external_ids(&after.external_ids)?;
+        check_custom(&after.custom)?;
+        self.put_account(ws, &rows, &after).await?;
         self.account(ws, id).await
     }
 
-    /// Writes an account with its domains, then finds the customers that its domains bring.
-    async fn put_account(
-        &self,
-        ws: &WorkspaceId,
-        rows: &AccountRows,
-        account: &AccountRow,
-        had: &[String],
-    ) -> Result<(), Refusal> {
-        let mut writes = vec![rows.put_account(ws, account)?];
-        for domain in account.domains.iter().filter(|domain| !had.contains(domain)) {
-            writes.push(self.claim(ws, domain, &account.id).await?);
-        }
-        let given_up = had.iter().filter(|domain| !account.domains.contains(domain));
-        writes.extend(given_up.map(|domain| Store::disown_domain(ws, domain)));
+    /// Writes an account with what it owns, then finds the customers that this brings and takes away.
+    async fn put_account(&self, ws: &WorkspaceId, rows: &AccountRows, account: &AccountRow) -> Result<(), Refusal> {
+        let before = rows.account.as_ref().map(|account| &account.row);
+        let handover = Handover::new(before, account)?;
+        self.refuse_taken(ws, &handover).await?;
+        let mut subjects = self.concerned(ws, &handover.accounts(&account.id), &handover.customers()).await?;
+        self.store().mark_all(ws, &subjects, self.stamp()?).await?;
+        let deed = match before {
+            None => Deed::new(Action::AccountCreated).after(told(account)),
+            Some(before) => Deed::new(Action::AccountChanged).changed(&told(before), &told(account)),
+        };
+        let mut writes = vec![rows.put_account(ws, account)?, self.trail(ws, deed.to(account.id.as_str()))?];
         writes.push(Store::mark(ws, &Subject::Account(account.id.clone()), self.stamp()?));
-        let claimed = account.domains != had;
+        writes.extend(handover.writes(ws, &account.id)?);
         self.store().write_all(writes).await.map_err(|error| match error {
             StoreError::Conflict => {
                 Refusal::new(Kind::Conflict, "account_changed", "The account has changed; try again.")
             }
             other => other.into(),
         })?;
-        Batch::new(self.clone(), ws.clone()).await?.compute(&[Subject::Account(account.id.clone())]).await?;
-        if claimed {
-            self.recompute_everything(ws).await?;
+        subjects.push(Subject::Account(account.id.clone()));
+        Batch::new(self.clone(), ws.clone()).await?.compute(&subjects).await?;
+        if handover.takes_unmatched() {
+            self.mark_unmatched(ws).await?;
         }
-        Ok(())
-    }
-
-    /// Takes a domain that no other given account has.
-    async fn claim(&self, ws: &WorkspaceId, domain: &str, id: &AccountId) -> Result<Write, Refusal> {
-        let owners = self.store().domain_owners(ws, &BTreeSet::from([domain.to_owned()])).await?;
-        if let Some(owner) = owners.get(domain) {
-            let detail = format!("The domain {domain} belongs to the account {owner}.");
-            return Err(Refusal { field: Some("domains"), ..Refusal::new(Kind::Conflict, "domain_taken", detail) });
-        }
-        Ok(Store::own_domain(ws, domain, id)?)
+        Ok(self.queue().send(Message::Recompute { workspace: ws.clone() }, Duration::ZERO).await?)
     }
 
     /// Takes a given account away; its customers find accounts of their own again.
@@ -257,13 +248,19 @@ impl App {
                 "This account was made for customers in Stripe and would come back. Match them elsewhere instead.";
             return Err(Refusal::new(Kind::Conflict, "account_is_made", detail));
         }
-        for domain in &account.domains {
-            self.store().write_all(vec![Store::disown_domain(ws, domain)]).await?;
-        }
-        let made = AccountRow { source: AccountSource::Stripe, domains: Vec::new(), ..account };
-        self.store().write_all(vec![rows.put_account(ws, &made)?]).await?;
+        let made = AccountRow {
+            source: AccountSource::Stripe,
+            domains: Vec::new(),
+            external_ids: BTreeMap::new(),
+            ..account.clone()
+        };
+        let mut writes = Handover::new(Some(&account), &made)?.writes(ws, id)?;
+        writes.push(rows.put_account(ws, &made)?);
+        let deed = Deed::new(Action::AccountRemoved).to(id.as_str()).changed(&told(&account), &Value::Null);
+        writes.push(self.trail(ws, deed)?);
+        self.store().write_all(writes).await?;
         for customer in &rows.customers {
-            self.match_by_hand(ws, customer, None).await?;
+            self.set_match(ws, customer, None, Vec::new()).await?;
         }
         Batch::new(self.clone(), ws.clone()).await?.compute(&[Subject::Account(id.clone())]).await?;
         Ok(())
@@ -278,6 +275,20 @@ impl App {
         ws: &WorkspaceId,
         customer: &CustomerId,
         account: Option<&AccountId>,
+    ) -> Result<Matched, Refusal> {
+        let deed = Deed::new(if account.is_some() { Action::CustomerMatched } else { Action::CustomerUnmatched });
+        let matched = self.store().customer_rows(ws, customer).await?.matched;
+        let before = json!({"account_id": matched.as_ref().and_then(|matched| matched.account.as_ref())});
+        let deed = deed.to(customer.as_str()).changed(&before, &json!({"account_id": account}));
+        self.set_match(ws, customer, account, vec![self.trail(ws, deed)?]).await
+    }
+
+    async fn set_match(
+        &self,
+        ws: &WorkspaceId,
+        customer: &CustomerId,
+        account: Option<&AccountId>,
+        beside: Vec<Write>,
     ) -> Result<Matched, Refusal> {
         let rows = self.store().customer_rows(ws, customer).await?;
         if rows.customer.is_none() && rows.matched.is_none() {
@@ -303,6 +314,7 @@ impl App {
         let stamp = self.stamp()?;
         let mut writes = Store::match_writes(ws, &matched, before.as_ref())?;
         writes.extend(subjects.iter().map(|subject| Store::mark(ws, subject, stamp)));
+        writes.extend(beside);
         self.store().write_all(writes).await?;
         Batch::new(self.clone(), ws.clone()).await?.compute(&subjects).await?;
         let stored = self.store().customer_rows(ws, customer).await?.matched;
@@ -329,19 +341,6 @@ mod tests {
         assert_eq!(check(Some("not a domain"), &[]), Err("domain_invalid"));
         let many: Vec<String> = (0..=DOMAINS_MAX).map(|n| format!("d{n}.com")).collect();
         assert_eq!(domains(None, &many).map_err(|refusal| refusal.code), Err("too_many_domains"));
-    }
-
-    #[test]
-    fn what_is_kept_beside_an_account_is_bounded() {
-        let ids = |count: usize, length: usize| {
-            let ids = (0..count).map(|n| (format!("system {n}"), "x".repeat(length)));
-            external_ids(ids.collect()).map_err(|refusal| refusal.code).map(|ids| ids.len())
-        };
-        assert_eq!(ids(EXTERNAL_IDS_MAX, EXTERNAL_ID_BYTES_MAX), Ok(EXTERNAL_IDS_MAX));
-        assert_eq!(ids(EXTERNAL_IDS_MAX + 1, 1), Err("external_ids_invalid"));
-        assert_eq!(ids(1, EXTERNAL_ID_BYTES_MAX + 1), Err("external_ids_invalid"));
-        let kept = |length: usize| custom(Map::from_iter([("a".to_owned(), "x".repeat(length).into())])).is_ok();
-        assert!(kept(CUSTOM_BYTES_MAX - 8) && !kept(CUSTOM_BYTES_MAX));
     }
 
     #[test]

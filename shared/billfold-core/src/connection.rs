@@ -19,6 +19,10 @@ pub struct Connection {
     pub permissions: Vec<Permission>,
     /// End of the last run that succeeded.
     pub last_sync_at: Option<Timestamp>,
+    /// Since when changes of MRR are seen happening: the begin of the first run that read everything. What is older is
+    /// worked out, and marked as such (MRR.md §4).
+    #[serde(default)]
+    pub observed_since: Option<Timestamp>,
     /// What the last run that read anything has stored.
     pub records_synced: Records,
     /// Customers that had an account when the last run ended.

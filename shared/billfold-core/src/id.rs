@@ -124,6 +124,14 @@ ids! { odd_in_stripes:
     ItemId;
     /// Stripe's `in_…`.
     InvoiceId;
+    /// Stripe's `pi_…`, or the `ch_…` of a charge.
+    PaymentId;
+    /// Stripe's `re_…`.
+    RefundId;
+    /// Stripe's `dp_…` (`du_…` for later ones).
+    DisputeId;
+    /// Stripe's `cn_…`.
+    CreditNoteId;
     /// Stripe's `il_…`.
     LineId;
     /// Stripe's `price_…` (or an old plan's id).

@@ -7,7 +7,7 @@ use crate::queue::LocalQueue;
 use crate::vault::{LocalVault, MasterKey, VaultOpenError};
 use crate::worker::Workers;
 use billfold_app::auth::{IssuerConfig, IssuerError, LocalKeyError, LocalKeys, Role, Tokens};
-use billfold_app::{App, AppError, Clock, Config, LimitsConfig, Parts, Refusal, SystemClock, http};
+use billfold_app::{App, AppError, Clock, Config, ECB_DAILY_URL, LimitsConfig, Parts, Refusal, SystemClock, http};
 use billfold_core::id::WorkspaceId;
 use billfold_store::{Store, StoreError, embedded};
 use billfold_stripe::Base;
@@ -72,6 +72,8 @@ pub struct Options {
     pub limits: LimitsConfig,
     /// Where Billfold is seen from outside; where it listens, if not said.
     pub public_url: Option<String>,
+    /// Where the European Central Bank's rates are read; at the bank, if not said.
+    pub rates_url: Option<String>,
     /// The clock of the use cases.
     pub clock: Arc<dyn Clock>,
 }
@@ -88,6 +90,7 @@ impl Options {
             stripe,
             limits: LimitsConfig::default(),
             public_url: None,
+            rates_url: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -137,6 +140,7 @@ pub struct Local {
     pub app: App,
     /// Where it listens, as a URL without a path.
     pub url: String,
+    queue: Arc<LocalQueue>,
     keys: LocalKeys,
     workers: Workers,
     stop_listening: oneshot::Sender<()>,
@@ -175,15 +179,16 @@ impl Local {
                 stripe: options.stripe,
                 limits: options.limits,
                 public_url: options.public_url.unwrap_or_else(|| url.clone()),
+                rates_url: options.rates_url.unwrap_or_else(|| ECB_DAILY_URL.to_owned()),
             },
         })?;
         app.recover().await.map_err(StartError::Recover)?;
         let workers = Workers::start(&app, &queue);
         let tokens = Arc::new(tokens);
-        let router = http::router(app.clone(), tokens, crate::parked::router(queue));
+        let router = http::router(app.clone(), tokens, crate::parked::router(Arc::clone(&queue)));
         let (stop_listening, stopped) = oneshot::channel::<()>();
         let server = JoinSet::from_iter([listen::serve(listener, router, async { drop(stopped.await) })]);
-        Ok(Self { app, url, keys: state.keys, workers, stop_listening, server, folder: state.folder })
+        Ok(Self { app, url, queue, keys: state.keys, workers, stop_listening, server, folder: state.folder })
     }
 
     /// Makes a token for a workspace.
@@ -192,6 +197,12 @@ impl Local {
     /// [`LocalKeyError`] if the key cannot sign.
     pub fn token(&self, ws: &WorkspaceId, role: Role) -> Result<String, LocalKeyError> {
         self.keys.issue(ws, role, "local", self.app.now(), TOKEN_VALID_S)
+    }
+
+    /// How many events are accepted and not yet applied.
+    #[must_use]
+    pub fn waiting_events(&self) -> usize {
+        self.queue.waiting_events()
     }
 
     /// Stops accepting, finishes the requests under way, stops the workers, closes the store.

@@ -1,17 +1,19 @@
 //! Accounts and customers.
 
-use super::limits::SEARCH_BYTES_MAX;
+use super::export::{csv, wants_csv};
+use super::limits::{PAGE_ROWS_MAX, SEARCH_BYTES_MAX};
 use super::page::{List, PageQuery, open, seal};
 use super::who::{Admin, Body, Id, Member, Params};
 use super::{Api, Problem};
-use crate::accounts::{AccountPatch, AccountView, GivenAccount};
+use crate::accounts::{AccountPatch, AccountView};
 use crate::refusal::Refusal;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use billfold_core::billing::{BillingTab, PaymentStatus};
 use billfold_core::id::{AccountId, CustomerId};
-use billfold_store::{Direction, ListQuery, ListRow, Matched, PAYMENT_STATUSES, SortBy};
+use billfold_store::{Direction, ListQuery, ListRow, Matched, PAYMENT_STATUSES, Place, SortBy};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -47,6 +49,14 @@ pub(super) struct CustomersQuery {
 pub(super) struct MatchBody {
     /// Whose the customer is.
     account_id: AccountId,
+}
+
+impl AccountsQuery {
+    fn wanted(&self, after: Option<Place>, limit: usize) -> Result<ListQuery, Problem> {
+        let (sort, direction) = sort(self.sort.as_deref())?;
+        let payment_status = payment_status(self.payment_status.as_deref())?;
+        Ok(ListQuery { sort, direction, payment_status, search: search(self.q.as_deref())?, after, limit })
+    }
 }
 
 fn sort(text: Option<&str>) -> Result<(SortBy, Direction), Problem> {
@@ -88,31 +98,44 @@ fn search(text: Option<&str>) -> Result<Option<String>, Problem> {
     get,
     path = "/v1/accounts",
     params(AccountsQuery, PageQuery),
-    responses((status = 200, body = List<ListRow>)),
+    responses((status = 200, content((List<ListRow> = "application/json"), (String = "text/csv")))),
     security(("token" = ["member"]))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
     who: Member,
     Params(query): Params<AccountsQuery>,
-) -> Result<Json<List<ListRow>>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let ws = &who.0.workspace;
+    if wants_csv(&headers) {
+        return csv(&api.app, ws, query.wanted(None, PAGE_ROWS_MAX)?);
+    }
     let (sort, direction) = sort(query.sort.as_deref())?;
     // A cursor goes on in the list that gave it out, so what the list is sorted and filtered by is part of its name.
     let name = format!("accounts {sort:?} {direction:?} {:?} {:?}", query.payment_status, query.q);
     let after = query.page.cursor.as_deref().map(|cursor| open(ws, &name, cursor)).transpose()?;
     let after = after.map(|place| serde_json::from_str(&place)).transpose().map_err(Refusal::internal)?;
-    let wanted = ListQuery {
-        sort,
-        direction,
-        payment_status: payment_status(query.payment_status.as_deref())?,
-        search: search(query.q.as_deref())?,
-        after,
-        limit: query.page.limit()?,
-    };
+    let wanted = query.wanted(after, query.page.limit()?)?;
     let (data, next) = api.app.store().list_accounts(ws, &wanted).await.map_err(Refusal::from)?;
     let next = next.map(|place| serde_json::to_string(&place)).transpose().map_err(Refusal::internal)?;
-    Ok(Json(List { data, next_cursor: next.map(|place| seal(ws, &name, &place)) }))
+    Ok(Json(List { data, next_cursor: next.map(|place| seal(ws, &name, &place)) }).into_response())
+}
+
+/// The whole table of accounts as CSV, for those who cannot set a header
+#[utoipa::path(
+    get,
+    path = "/v1/accounts.csv",
+    params(AccountsQuery),
+    responses((status = 200, content_type = "text/csv", body = String)),
+    security(("token" = ["member"]))
+)]
+pub(super) async fn export(
+    State(api): State<Api>,
+    who: Member,
+    Params(query): Params<AccountsQuery>,
+) -> Result<Response, Problem> {
+    csv(&api.app, &who.0.workspace, query.wanted(None, PAGE_ROWS_MAX)?)
 }
 
 /// One account
@@ -147,25 +170,6 @@ pub(super) async fn billing(
     Ok(Json(api.app.account_billing(&who.0.workspace, &id).await?))
 }
 
-/// Take an account from elsewhere
-#[utoipa::path(
-    post,
-    path = "/v1/accounts",
-    request_body = GivenAccount,
-    responses(
-        (status = 201, body = AccountView),
-        (status = 409, description = "`account_exists`, `domain_taken`, `account_changed`"),
-    ),
-    security(("token" = ["admin"]))
-)]
-pub(super) async fn create(
-    State(api): State<Api>,
-    who: Admin,
-    Body(account): Body<GivenAccount>,
-) -> Result<(StatusCode, Json<AccountView>), Problem> {
-    Ok((StatusCode::CREATED, Json(api.app.give_account(&who.0.workspace, account).await?)))
-}
-
 /// Change an account; what is not said stays
 #[utoipa::path(
     patch,
@@ -184,7 +188,7 @@ pub(super) async fn change(
     Id(id): Id<AccountId>,
     Body(patch): Body<AccountPatch>,
 ) -> Result<Json<AccountView>, Problem> {
-    Ok(Json(api.app.change_account(&who.0.workspace, &id, patch).await?))
+    Ok(Json(api.app.by(&who.0).change_account(&who.0.workspace, &id, patch).await?))
 }
 
 /// Take a given account away; its customers find accounts of their own again
@@ -199,7 +203,7 @@ pub(super) async fn change(
     security(("token" = ["admin"]))
 )]
 pub(super) async fn remove(State(api): State<Api>, who: Admin, Id(id): Id<AccountId>) -> Result<StatusCode, Problem> {
-    api.app.remove_account(&who.0.workspace, &id).await?;
+    api.app.by(&who.0).remove_account(&who.0.workspace, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -242,7 +246,7 @@ pub(super) async fn match_by_hand(
     Id(customer): Id<CustomerId>,
     Body(body): Body<MatchBody>,
 ) -> Result<Json<Matched>, Problem> {
-    Ok(Json(api.app.match_by_hand(&who.0.workspace, &customer, Some(&body.account_id)).await?))
+    Ok(Json(api.app.by(&who.0).match_by_hand(&who.0.workspace, &customer, Some(&body.account_id)).await?))
 }
 
 /// Leave a customer to the rules again
@@ -258,5 +262,5 @@ pub(super) async fn unmatch(
     who: Admin,
     Id(customer): Id<CustomerId>,
 ) -> Result<Json<Matched>, Problem> {
-    Ok(Json(api.app.match_by_hand(&who.0.workspace, &customer, None).await?))
+    Ok(Json(api.app.by(&who.0).match_by_hand(&who.0.workspace, &customer, None).await?))
 }

@@ -78,7 +78,7 @@ pub(super) async fn connect(
     let Body(body) = body.map_err(no_key)?;
     let other_data = if body.replace { OtherData::Replace } else { OtherData::Keep };
     let request = ConnectRequest { api_key: body.api_key, webhook_secret: body.webhook_secret, other_data };
-    api.app.connect(&who.0.workspace, request).await?;
+    api.app.by(&who.0).connect(&who.0.workspace, request).await?;
     Ok((StatusCode::CREATED, Json(api.app.card(&who.0.workspace).await?)))
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn check(State(api): State<Api>, who: Admin) -> Result<Json<Car
     security(("token" = ["admin"]))
 )]
 pub(super) async fn disconnect(State(api): State<Api>, who: Admin) -> Result<Json<Card>, Problem> {
-    api.app.disconnect(&who.0.workspace).await?;
+    api.app.by(&who.0).disconnect(&who.0.workspace).await?;
     Ok(Json(api.app.card(&who.0.workspace).await?))
 }
 
@@ -123,7 +123,7 @@ pub(super) async fn webhook_secret(
     who: Admin,
     Body(body): Body<WebhookSecretBody>,
 ) -> Result<Json<Card>, Problem> {
-    api.app.change_signing_secret(&who.0.workspace, body.webhook_secret.as_ref()).await?;
+    api.app.by(&who.0).change_signing_secret(&who.0.workspace, body.webhook_secret.as_ref()).await?;
     Ok(Json(api.app.card(&who.0.workspace).await?))
 }
 
@@ -144,6 +144,6 @@ pub(super) async fn erase(
         let message = "Repeat the workspace's id to erase everything in it";
         return Err(Problem::field("confirm", "confirmation_required", message));
     }
-    api.app.erase_workspace(&who.0.workspace).await?;
+    api.app.by(&who.0).erase_workspace(&who.0.workspace).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -1,6 +1,8 @@
 //! Every limit of the API, by name. What is over one is answered with a problem that says so; none is a matter of taste of
 //! a single handler.
 
+use super::imports::{IMPORT_BYTES_MAX, IMPORT_TIME_MAX};
+use crate::given::{CUSTOM_BYTES_MAX, CUSTOM_FIELDS_MAX, EXTERNAL_IDS_MAX};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -40,12 +42,6 @@ pub const SEARCH_BYTES_MAX: usize = 200;
 pub const NAME_BYTES_MAX: usize = 5000;
 /// The most domains of an account.
 pub const DOMAINS_MAX: usize = 50;
-/// The most external ids of an account.
-pub const EXTERNAL_IDS_MAX: usize = 50;
-/// Longest name or value of an external id, in bytes.
-pub const EXTERNAL_ID_BYTES_MAX: usize = 255;
-/// The most that is kept beside an account in `custom`, as bytes of JSON.
-pub const CUSTOM_BYTES_MAX: usize = 64 * 1024;
 
 /// A limit as the documentation tells it.
 #[derive(Debug, Serialize)]
@@ -79,11 +75,12 @@ pub(super) fn told() -> Vec<Told> {
         told("Search text", bytes(SEARCH_BYTES_MAX), "422 `search_too_long`"),
         told("Name of an account", bytes(NAME_BYTES_MAX), "422 `name_invalid`"),
         told("Domains of an account", DOMAINS_MAX.to_string(), "422 `too_many_domains`"),
+        told("External ids of an account", EXTERNAL_IDS_MAX.to_string(), "422 `too_many_external_ids`"),
         told(
-            "External ids of an account",
-            format!("{EXTERNAL_IDS_MAX}, each name and value of {EXTERNAL_ID_BYTES_MAX} bytes"),
-            "422 `external_ids_invalid`",
+            "`custom` of an account",
+            format!("{CUSTOM_FIELDS_MAX} fields, {CUSTOM_BYTES_MAX} bytes of JSON"),
+            "422 `custom_too_large`",
         ),
-        told("`custom` of an account, as JSON", bytes(CUSTOM_BYTES_MAX), "422 `custom_too_large`"),
+        told("A file of accounts", format!("{IMPORT_BYTES_MAX} bytes, {} s", IMPORT_TIME_MAX.as_secs()), "413, 504"),
     ]
 }

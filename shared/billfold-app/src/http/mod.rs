@@ -1,18 +1,27 @@
 //! The HTTP API (axum): thin handlers over the use cases, one problem shape for every no, one place that decides who may.
 
 mod accounts;
+mod audit;
 mod body;
 mod connection;
 mod document;
+mod export;
+mod imports;
+mod invite_page;
+mod invites;
 pub mod limits;
 mod page;
 mod problem;
 mod rates;
+mod revenue;
 mod runs;
 mod settings;
 mod webhook;
 mod who;
 
+pub use imports::{IMPORT_BYTES_MAX, IMPORT_TIME_MAX};
+#[doc(hidden)]
+pub use page::{cursor_of, place_of};
 pub use problem::{FieldError, Problem};
 pub use runs::RunView;
 pub use who::Member;
@@ -21,7 +30,7 @@ use crate::app::App;
 use crate::auth::Tokens;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use limits::{BODY_BYTES_MAX, REQUEST_TIME_MAX};
@@ -74,11 +83,20 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(runs::list, runs::start))
         .routes(routes!(runs::show, runs::cancel))
-        .routes(routes!(accounts::list, accounts::create))
+        .routes(routes!(accounts::list, imports::create))
+        .routes(routes!(accounts::export))
         .routes(routes!(accounts::show, accounts::change, accounts::remove))
         .routes(routes!(accounts::billing))
+        .routes(routes!(revenue::trajectory))
+        .routes(routes!(revenue::explain))
+        .routes(routes!(revenue::summary))
+        .routes(routes!(revenue::signals))
+        .routes(routes!(revenue::acknowledge))
         .routes(routes!(accounts::customers))
         .routes(routes!(accounts::match_by_hand, accounts::unmatch))
+        .routes(routes!(invites::create, invites::withdraw))
+        .routes(routes!(audit::list))
+        .routes(routes!(invites::show, invites::follow))
         .routes(routes!(webhook::receive))
         .routes(routes!(healthz))
         .routes(routes!(openapi))
@@ -98,10 +116,12 @@ async fn openapi(State(api): State<Api>, stranger: Stranger) -> Result<impl Into
     Ok(([(header::CONTENT_TYPE, "application/json")], api.document.to_string()))
 }
 
-/// No request keeps anybody waiting longer than [`REQUEST_TIME_MAX`].
+/// No request keeps anybody waiting longer than [`REQUEST_TIME_MAX`]; only a file of accounts may take longer.
 async fn in_time(request: Request, next: Next) -> Response {
-    tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await.unwrap_or_else(|_| {
-        let detail = format!("This took longer than {} seconds; it may still happen.", REQUEST_TIME_MAX.as_secs());
+    let takes_files = request.method() == Method::POST && request.uri().path() == "/v1/accounts";
+    let limit = if takes_files { IMPORT_TIME_MAX } else { REQUEST_TIME_MAX };
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("This took longer than {} seconds; it may still happen.", limit.as_secs());
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail).into_response()
     })
 }

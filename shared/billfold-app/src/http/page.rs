@@ -62,6 +62,20 @@ pub(crate) fn open(ws: &WorkspaceId, list: &str, cursor: &str) -> Result<String,
     String::from_utf8(place.to_vec()).map_err(|_| invalid())
 }
 
+/// A cursor, for tests that throw anything at the reading of one.
+#[doc(hidden)]
+#[must_use]
+pub fn cursor_of(ws: &WorkspaceId, list: &str, place: &str) -> String {
+    seal(ws, list, place)
+}
+
+/// What a cursor leads to; `None` if the list did not give it out.
+#[doc(hidden)]
+#[must_use]
+pub fn place_of(ws: &WorkspaceId, list: &str, cursor: &str) -> Option<String> {
+    open(ws, list, cursor).ok()
+}
+
 fn seal_bytes(ws: &WorkspaceId, list: &str, place: &[u8]) -> [u8; SEAL_BYTES] {
     let mut hasher = Sha256::new();
     for part in [b"cursor".as_slice(), ws.as_str().as_bytes(), list.as_bytes(), place] {

@@ -63,7 +63,7 @@ impl From<Run> for RunView {
     security(("token" = ["admin"]))
 )]
 pub(super) async fn start(State(api): State<Api>, who: Admin) -> Result<(StatusCode, Json<RunView>), Problem> {
-    let run = api.app.start_sync(&who.0.workspace, Trigger::Manual).await?;
+    let run = api.app.by(&who.0).start_sync(&who.0.workspace, Trigger::Manual).await?;
     Ok((StatusCode::ACCEPTED, Json(run.into())))
 }
 
@@ -110,5 +110,5 @@ pub(super) async fn show(State(api): State<Api>, who: Member, Id(id): Id<RunId>)
     security(("token" = ["admin"]))
 )]
 pub(super) async fn cancel(State(api): State<Api>, who: Admin, Id(id): Id<RunId>) -> Result<Json<RunView>, Problem> {
-    Ok(Json(api.app.cancel_sync(&who.0.workspace, &id).await?.into()))
+    Ok(Json(api.app.by(&who.0).cancel_sync(&who.0.workspace, &id).await?.into()))
 }

@@ -30,5 +30,5 @@ pub(super) async fn change(
     who: Admin,
     Body(patch): Body<SettingsPatch>,
 ) -> Result<Json<SettingsView>, Problem> {
-    Ok(Json(api.app.change_settings(&who.0.workspace, &patch).await?.view()))
+    Ok(Json(api.app.by(&who.0).change_settings(&who.0.workspace, &patch).await?.view()))
 }

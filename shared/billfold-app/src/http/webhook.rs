@@ -3,7 +3,7 @@
 use super::who::{Admin, Body, Stranger};
 use super::{Api, Problem};
 use crate::card::Card;
-use crate::verify::{Repair, Report};
+use crate::verify::{Compared, Repair, Report};
 use crate::webhook::Unreceived;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -22,6 +22,8 @@ pub(super) struct EndpointBody {
 pub(super) struct VerifyBody {
     /// How many objects; all if it is not said.
     sample: Option<usize>,
+    /// Where an earlier answer ended, if all are compared.
+    after: Option<String>,
     /// Whether what differs is put right.
     #[serde(default)]
     repair: bool,
@@ -101,7 +103,7 @@ pub(super) async fn create_endpoint(
     who: Admin,
     Body(body): Body<EndpointBody>,
 ) -> Result<(StatusCode, Json<Card>), Problem> {
-    api.app.create_webhook_endpoint(&who.0.workspace, body.url.as_deref()).await?;
+    api.app.by(&who.0).create_webhook_endpoint(&who.0.workspace, body.url.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(api.app.card(&who.0.workspace).await?)))
 }
 
@@ -123,5 +125,9 @@ pub(super) async fn verify(
     Body(body): Body<VerifyBody>,
 ) -> Result<Json<Report>, Problem> {
     let repair = if body.repair { Repair::Yes } else { Repair::No };
-    Ok(Json(api.app.verify(&who.0.workspace, body.sample, repair).await?))
+    let which = match body.sample {
+        Some(sample) => Compared::Sample(sample),
+        None => Compared::All { after: body.after },
+    };
+    Ok(Json(api.app.by(&who.0).verify(&who.0.workspace, which, repair).await?))
 }

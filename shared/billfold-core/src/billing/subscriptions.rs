@@ -47,7 +47,8 @@ pub struct Promise {
     pub trial: TrialState,
     /// Units of the plan.
     pub quantity: Option<i64>,
-    /// The features that were sold; `None` because entitlements are not read yet.
+    /// The features that were sold; always `None`: Stripe tells entitlements for one customer at a time only, which
+    /// would cost a first sync a request for every customer (ADR 0006).
     pub features: Option<Vec<String>>,
 }
 

@@ -1,5 +1,7 @@
 //! The command line as it is typed. Says what there is and what it is called; does nothing.
 
+pub mod revenue;
+
 use super::exit::EXIT_CODES;
 use billfold_app::auth::{IssuerConfig, ROLE_CLAIM, Role, WORKSPACE_CLAIM};
 use billfold_core::id::{AccountId, IdError, WorkspaceId};
@@ -35,10 +37,24 @@ pub enum Command {
     Status(StatusArgs),
     /// Sync now and follow it to its end
     Sync(SyncArgs),
+    /// Compare what is stored with what Stripe says, and show every difference
+    Verify(VerifyArgs),
     /// List accounts with MRR, ARR, payment status and renewal
     Accounts(AccountsArgs),
     /// Show one account: figures, subscriptions, invoices
     Account(AccountArgs),
+    /// Show MRR, ARR, retention and what may not come, with a chart of the months
+    Summary(revenue::SummaryArgs),
+    /// List what people should hear of: failed payments, cancellations, downgrades
+    Signals(revenue::SignalsArgs),
+    /// Show the arithmetic of an account's MRR, item by item
+    Explain(revenue::ExplainArgs),
+    /// Take accounts from a file: CSV or JSON lines
+    Import(ImportArgs),
+    /// Make a link with which somebody who has no login connects Stripe, once
+    Invite(InviteArgs),
+    /// Show who changed what
+    Audit(AuditArgs),
     /// Forget the Stripe key; what was synced stays, frozen
     Disconnect(DisconnectArgs),
 }
@@ -83,6 +99,9 @@ pub struct ServeArgs {
     /// Where Stripe is: scheme, host and port
     #[arg(long, env = "STRIPE_API_BASE", value_name = "URL", default_value_t)]
     pub stripe_api_base: Base,
+    /// Where the European Central Bank's daily rates are read [default: at the bank]
+    #[arg(long, env = "BILLFOLD_RATES_URL", value_name = "URL")]
+    pub rates_url: Option<String>,
     /// The part of Stripe's rate limits that Billfold takes, from 0.01 to 1 [default: 0.8]
     #[arg(long, value_name = "PART", value_parser = share)]
     pub stripe_share: Option<f64>,
@@ -227,6 +246,24 @@ pub struct SyncArgs {
     pub no_wait: bool,
 }
 
+/// `billfold verify`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  billfold verify --all --repair\n\nExits with 1 if differences remain.")]
+pub struct VerifyArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
+    /// Compare every object; takes a request to Stripe for each
+    #[arg(long, conflicts_with = "sample")]
+    pub all: bool,
+    /// Compare so many objects, taken by chance
+    #[arg(long, default_value_t = 200, value_parser = limit)]
+    pub sample: usize,
+    /// Put right what differs
+    #[arg(long)]
+    pub repair: bool,
+}
+
 /// `billfold accounts`
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  billfold accounts --status overdue --sort -mrr --limit 20")]
@@ -243,6 +280,53 @@ pub struct AccountsArgs {
     /// Only accounts with this in their name or domain
     #[arg(long)]
     pub search: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = limit)]
+    pub limit: usize,
+    /// Print all of them as CSV, in which no cell is a formula
+    #[arg(long, conflicts_with_all = ["json", "limit"])]
+    pub csv: bool,
+}
+
+/// `billfold import`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  billfold import accounts.csv
+  billfold import accounts.ndjson --json
+
+Columns: id, name, domain, domains (apart by ;), external_ids.<system>, custom.<name>. A row is found by its id, else by an
+external id, else by its domain, else by its name; a file that is sent again changes nothing.")]
+pub struct ImportArgs {
+    /// The file: .csv with a header, or .ndjson / .jsonl with one JSON object a line
+    pub file: PathBuf,
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `billfold invite`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  billfold invite --hours 24")]
+pub struct InviteArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
+    /// For how many hours it works [default: 72]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=336))]
+    pub hours: Option<u32>,
+    /// Withdraw every invitation that is open instead
+    #[arg(long, conflicts_with = "hours")]
+    pub withdraw: bool,
+}
+
+/// `billfold audit`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  billfold audit --limit 20")]
+pub struct AuditArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
     /// At most so many
     #[arg(long, default_value_t = 50, value_parser = limit)]
     pub limit: usize,

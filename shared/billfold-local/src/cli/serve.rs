@@ -46,6 +46,7 @@ fn options(args: ServeArgs) -> Options {
             endpoint_per_s: args.stripe_endpoint_rps,
         },
         public_url: args.public_url,
+        rates_url: args.rates_url,
         clock: Arc::new(SystemClock),
     }
 }
