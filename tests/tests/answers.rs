@@ -76,6 +76,33 @@ async fn accounts(world: &World) {
     world.send(Method::DELETE, "/v1/accounts/big-co", &json!({})).await.unwrap();
 }
 
+async fn revenue(world: &World) {
+    world.get("/v1/summary").await.unwrap();
+    world.get("/v1/audit").await.unwrap();
+    let table = world.ask(Some(&world.token(Role::Owner).unwrap()), Method::GET, "/v1/accounts.csv", Body::None).await;
+    assert_eq!(table.unwrap().status.as_u16(), 200);
+    for row in world.get("/v1/accounts?limit=100").await.unwrap()["data"].as_array().unwrap() {
+        let path = format!("/v1/accounts/{}/mrr", row["id"].as_str().unwrap());
+        world.get(&path).await.unwrap();
+        world.get(&format!("{path}/explain")).await.unwrap();
+    }
+    let signals = world.get("/v1/signals?limit=100").await.unwrap();
+    let signal = signals["data"][0]["id"].as_str().unwrap();
+    let path = format!("/v1/signals/{signal}/acknowledge");
+    world.send(Method::POST, &path, &json!({})).await.unwrap();
+}
+
+async fn invites(world: &World) {
+    let invite = world.send(Method::POST, "/v1/stripe/invites", &json!({})).await.unwrap().body;
+    let url = invite["url"].as_str().unwrap();
+    let path = &url[url.find("/invites/").unwrap()..];
+    world.ask(None, Method::GET, path, Body::None).await.unwrap();
+    let form = format!("api_key={}", world.sim.api_key());
+    world.ask(None, Method::POST, path, Body::Text(form, "application/x-www-form-urlencoded")).await.unwrap();
+    world.synced().await.unwrap();
+    world.send(Method::DELETE, "/v1/stripe/invites", &json!({})).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_handler_answers_as_the_document_says() {
     let world = World::start(41, 40).await.unwrap();
@@ -86,6 +113,8 @@ async fn every_handler_answers_as_the_document_says() {
     connection(&world).await;
     settings_and_syncs(&world).await;
     accounts(&world).await;
+    revenue(&world).await;
+    invites(&world).await;
     world.send(Method::DELETE, "/v1/stripe", &json!({})).await.unwrap();
     world.send(Method::DELETE, "/v1/data", &json!({"confirm": "acme"})).await.unwrap();
     let unanswered = world.judge().await.unwrap().unanswered();

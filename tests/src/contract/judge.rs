@@ -3,7 +3,7 @@
 
 use super::{Operation, operations};
 use jsonschema::Validator;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
@@ -88,30 +88,38 @@ impl Judge {
     }
 }
 
-/// A schema that takes no member that it does not describe. Parts are put together, because a part alone would refuse what
-/// its sister describes.
+/// A schema that takes no member that it does not describe, at any depth. Parts are taken in, because a part alone would
+/// refuse what its sister describes; which members there are may depend on a choice, which the validator keeps account of.
 fn closed(schema: &Value, all: &Value) -> Value {
-    let mut merged = schema.clone();
+    let mut whole = schema.clone();
+    let composed = ["allOf", "oneOf", "anyOf"].iter().any(|key| schema[*key].is_array());
     if schema["allOf"].is_array() {
-        let (mut properties, mut required) = (Map::new(), Vec::new());
-        members(schema, all, &mut properties, &mut required);
-        merged = json!({ "type": "object", "properties": properties, "required": required });
+        whole = opened(schema, all);
+        whole["unevaluatedProperties"] = json!(false);
+    } else if schema["properties"].is_object() && schema.get("additionalProperties").is_none() && !composed {
+        whole["additionalProperties"] = json!(false);
     }
-    if merged["properties"].is_object() && merged.get("additionalProperties").is_none() {
-        merged["additionalProperties"] = json!(false);
+    for (_, property) in whole.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        *property = closed(property, all);
     }
-    merged
+    if let Some(items) = whole.get_mut("items") {
+        *items = closed(items, all);
+    }
+    whole
 }
 
-fn members(schema: &Value, all: &Value, properties: &mut Map<String, Value>, required: &mut Vec<Value>) {
+/// A schema with its parts in it and not referred to, as open as they were described.
+fn opened(schema: &Value, all: &Value) -> Value {
+    let mut whole = schema.clone();
     if let Some(name) = schema["$ref"].as_str().and_then(|to| to.rsplit('/').next()) {
-        members(&all[name], all, properties, required);
+        return opened(&all[name], all);
     }
-    for part in schema["allOf"].as_array().into_iter().flatten() {
-        members(part, all, properties, required);
+    for key in ["allOf", "oneOf", "anyOf"] {
+        for part in whole.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
+            *part = opened(part, all);
+        }
     }
-    properties.extend(schema["properties"].as_object().cloned().unwrap_or_default());
-    required.extend(schema["required"].as_array().cloned().unwrap_or_default());
+    whole
 }
 
 #[cfg(test)]
@@ -156,6 +164,23 @@ mod tests {
         check("/things/all", 204, Value::Null, true);
         check("/things/all", 204, json!({}), false);
         assert_eq!(judge.unanswered(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn members_of_a_choice_are_described_by_the_choice_that_is_made() {
+        let all = json!({"Choice": {"oneOf": [
+            {"type": "object", "required": ["kind"], "properties": {"kind": {"enum": ["a"]}, "a": {"type": "integer"}}},
+            {"type": "object", "required": ["kind"], "properties": {"kind": {"enum": ["b"]}}},
+        ]}});
+        let part = json!({"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}});
+        let schema = closed(&json!({"allOf": [{"$ref": "#/components/schemas/Choice"}, part]}), &all);
+        let validator = jsonschema::options().with_draft(jsonschema::Draft::Draft202012).build(&schema).unwrap();
+        let check = |body: Value, good: bool| assert_eq!(validator.is_valid(&body), good, "{body}");
+        check(json!({"id": "x", "kind": "a", "a": 1}), true);
+        check(json!({"id": "x", "kind": "b"}), true);
+        check(json!({"id": "x", "kind": "b", "a": 1}), false);
+        check(json!({"id": "x", "kind": "a", "more": 1}), false);
+        check(json!({"kind": "a"}), false);
     }
 
     #[test]
