@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::given::{Handover, check_custom, external_ids, told};
+use crate::http::limits::{DOMAINS_MAX, NAME_BYTES_MAX};
 use crate::permissions::left_out_of_lifetime_value;
 use crate::queue::Message;
 use crate::recompute::Batch;
@@ -17,11 +18,6 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
-
-/// Longest name of an account, in bytes.
-pub const NAME_BYTES_MAX: usize = 5000;
-/// The most domains of an account.
-pub const DOMAINS_MAX: usize = 50;
 
 /// An account as the API shows it: its line in the table, and who it is.
 #[derive(Debug, Serialize, ToSchema)]

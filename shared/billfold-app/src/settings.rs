@@ -11,7 +11,9 @@ use billfold_core::money::Currency;
 use billfold_core::mrr::{Policy, PolicyPatch, Preset};
 use billfold_core::run::Problem;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -65,6 +67,7 @@ pub struct SettingsPatch {
     /// The named rule set; another one drops what differed from the one before.
     mrr_preset: Option<Preset>,
     /// What differs from the rule set.
+    #[serde(deserialize_with = "object")]
     mrr_policy: Option<PolicyPatch>,
     /// Days of invoices that a sync reads.
     #[schema(minimum = 1, maximum = 36500)]
@@ -72,6 +75,7 @@ pub struct SettingsPatch {
     /// What becomes of a customer that matches no account.
     accounts: Option<AccountsMode>,
     /// Whose rates are to be used.
+    #[serde(deserialize_with = "object")]
     rates: Option<RatesPatch>,
 }
 
@@ -97,6 +101,13 @@ pub struct RatesView {
     pub as_of: Option<Date>,
     /// What one major unit of other currencies is worth in the workspace's.
     pub per_unit: BTreeMap<Currency, String>,
+}
+
+/// An object with named members; a list of values in their order, which a deserializer would take as well, is no part of
+/// the contract.
+fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let members: Option<Map<String, Value>> = Option::deserialize(deserializer)?;
+    members.map(|members| serde_json::from_value(Value::Object(members)).map_err(D::Error::custom)).transpose()
 }
 
 /// Settings as the API shows them.

@@ -1,6 +1,9 @@
-//! The OpenAPI document as tests read it.
+//! The OpenAPI document as tests read it, and as a judge of real answers.
 
+mod judge;
 pub mod markdown;
+
+pub use judge::Judge;
 
 use serde_json::Value;
 
@@ -22,9 +25,18 @@ impl Operation<'_> {
         self.spec["security"][0]["token"][0].as_str()
     }
 
-    /// Its parameters in a place (`path`, `query`, `header`).
-    pub fn parameters(&self, place: &'static str) -> impl Iterator<Item = &Value> {
-        self.spec["parameters"].as_array().into_iter().flatten().filter(move |one| one["in"] == place)
+    /// The path with something in the place of each parameter.
+    #[must_use]
+    pub fn path_with(&self, value: impl Fn(&str) -> String) -> String {
+        let filled = |part: &str| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')).map(&value);
+        self.path.split('/').map(|part| filled(part).unwrap_or_else(|| part.to_owned())).collect::<Vec<_>>().join("/")
+    }
+
+    /// Whether a request's path is one of this route's.
+    fn matches(&self, path: &str) -> bool {
+        let (parts, wanted): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), self.path.split('/').collect());
+        parts.len() == wanted.len()
+            && parts.iter().zip(wanted).all(|(part, wanted)| wanted.starts_with('{') || *part == wanted)
     }
 }
 

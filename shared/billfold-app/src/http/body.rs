@@ -2,13 +2,20 @@
 //! writing when the connection closes never sees the answer.
 
 use super::Problem;
-use super::limits::{BODY_BYTES_MAX, BODY_THROWN_AWAY_BYTES_MAX};
+use super::limits::{BODY_BYTES_MAX, BODY_THROWN_AWAY_BYTES_MAX, BODY_TIME_MAX};
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use futures::StreamExt as _;
 
-/// The whole body.
+/// The whole body, if it comes in time.
 pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
+    tokio::time::timeout(BODY_TIME_MAX, read_to_end(body)).await.unwrap_or_else(|_| {
+        let detail = format!("The body did not come within {} seconds.", BODY_TIME_MAX.as_secs());
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail))
+    })
+}
+
+async fn read_to_end(body: Body) -> Result<Bytes, Problem> {
     let mut frames = body.into_data_stream();
     let mut kept = Vec::new();
     let mut length = 0usize;
@@ -43,6 +50,14 @@ mod tests {
             }
             Err(problem) => problem.into_response().status(),
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_not_waited_for() {
+        use axum::response::IntoResponse as _;
+        let begun = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
+        let problem = read(Body::from_stream(begun.chain(futures::stream::pending()))).await.unwrap_err();
+        assert_eq!(problem.into_response().status(), StatusCode::REQUEST_TIMEOUT);
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ mod invites;
 pub mod limits;
 mod page;
 mod problem;
+mod rates;
 mod revenue;
 mod runs;
 mod settings;
@@ -22,6 +23,7 @@ mod who;
 pub use page::{cursor_of, place_of};
 pub use problem::{FieldError, Problem};
 pub use runs::RunView;
+pub use who::Member;
 
 use crate::app::App;
 use crate::auth::Tokens;
@@ -36,18 +38,20 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use who::Stranger;
 
 /// What handlers share.
 #[derive(Clone)]
-pub(crate) struct Api {
+pub struct Api {
     pub(crate) app: App,
     pub(crate) tokens: Arc<Tokens>,
+    rates: Arc<rates::Rates>,
     document: Arc<str>,
 }
 
 /// Every route. `more` are those that this deployment has beside the others; they are under the same limits and in the
 /// same document.
-pub fn router(app: App, tokens: Arc<Tokens>, more: OpenApiRouter) -> Router {
+pub fn router(app: App, tokens: Arc<Tokens>, more: OpenApiRouter<Api>) -> Router {
     finish(changing().merge(reading()).merge(delivering()), app, tokens, more)
 }
 
@@ -117,15 +121,12 @@ fn described() -> utoipa::openapi::OpenApi {
 }
 
 /// What holds for every route.
-fn finish(routes: OpenApiRouter<Api>, app: App, tokens: Arc<Tokens>, more: OpenApiRouter) -> Router {
-    let (more, more_described) = more.split_for_parts();
+fn finish(routes: OpenApiRouter<Api>, app: App, tokens: Arc<Tokens>, mut more: OpenApiRouter<Api>) -> Router {
     let mut described = described();
-    described.merge(more_described);
-    let api = Api { app, tokens, document: document::text(described).into() };
-    let (routes, _) = routes.split_for_parts();
+    described.merge(more.to_openapi());
+    let (routes, _) = routes.merge(more).split_for_parts();
+    let api = Api { app, tokens, rates: Arc::default(), document: document::text(described).into() };
     routes
-        .with_state(api)
-        .merge(more)
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -138,18 +139,21 @@ fn finish(routes: OpenApiRouter<Api>, app: App, tokens: Arc<Tokens>, more: OpenA
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
+        .with_state(api)
 }
 
 /// Whether the process answers at all; no store is touched
 #[utoipa::path(get, path = "/healthz", responses((status = 200, body = String)), security(()))]
-async fn healthz() -> &'static str {
-    "ok"
+async fn healthz(State(api): State<Api>, stranger: Stranger) -> Result<&'static str, Problem> {
+    stranger.counted(&api)?;
+    Ok("ok")
 }
 
 /// This document
 #[utoipa::path(get, path = "/openapi.json", responses((status = 200, body = serde_json::Value)), security(()))]
-async fn openapi(State(api): State<Api>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], api.document.to_string()).into_response()
+async fn openapi(State(api): State<Api>, stranger: Stranger) -> Result<impl IntoResponse, Problem> {
+    stranger.counted(&api)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], api.document.to_string()))
 }
 
 /// No request keeps anybody waiting longer than [`REQUEST_TIME_MAX`]; only a file of accounts may take longer.

@@ -1,6 +1,6 @@
 //! The webhook endpoint. No token: the signature is the proof. Nothing of a body is ever repeated or logged.
 
-use super::who::{Admin, Body};
+use super::who::{Admin, Body, Stranger};
 use super::{Api, Problem};
 use crate::card::Card;
 use crate::verify::{Compared, Repair, Report};
@@ -49,14 +49,25 @@ pub(super) struct VerifyBody {
 )]
 pub(super) async fn receive(
     State(api): State<Api>,
+    stranger: Stranger,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: axum::body::Body,
 ) -> Result<StatusCode, Problem> {
-    let id = EndpointId::new(id).map_err(|_| problem(Unreceived::NoEndpoint))?;
     let body = super::body::read(body).await?;
     let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    api.app.receive(&id, header, &body).await.map(|_| StatusCode::OK).map_err(problem)
+    let received = match EndpointId::new(id) {
+        Ok(id) => api.app.receive(&id, header, &body).await.map(|_| StatusCode::OK),
+        Err(_) => Err(Unreceived::NoEndpoint),
+    };
+    match received {
+        Ok(status) => Ok(status),
+        Err(trouble @ Unreceived::Trouble(_)) => Err(problem(trouble)),
+        Err(unproven) => {
+            stranger.counted(&api)?;
+            Err(problem(unproven))
+        }
+    }
 }
 
 fn problem(error: Unreceived) -> Problem {

@@ -3,7 +3,7 @@
 pub mod revenue;
 
 use super::exit::EXIT_CODES;
-use billfold_app::auth::Role;
+use billfold_app::auth::{IssuerConfig, ROLE_CLAIM, Role, WORKSPACE_CLAIM};
 use billfold_core::id::{AccountId, IdError, WorkspaceId};
 use billfold_stripe::Base;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -84,9 +84,12 @@ pub struct ServeArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,
-    /// Accept tokens of `billfold token`; without it every call is answered 401
+    /// Accept tokens of `billfold token`; without it and without an identity provider every call is answered 401
     #[arg(long)]
     pub dev_tokens: bool,
+    /// Whose tokens are accepted.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
     /// Listen where other machines can reach it although --dev-tokens is set
     #[arg(long)]
     pub listen_anywhere: bool,
@@ -111,6 +114,41 @@ pub struct ServeArgs {
     /// How the log on standard error is written; RUST_LOG says how much of it
     #[arg(long, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+/// An identity provider, whose tokens are accepted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Identity provider")]
+pub struct IdentityArgs {
+    /// Where its public keys are (a JSON Web Key Set); https, or http on this machine
+    #[arg(long, env = "BILLFOLD_JWKS_URL", value_name = "URL", requires_all = ["issuer", "audience"])]
+    #[arg(conflicts_with = "dev_tokens")]
+    pub jwks_url: Option<String>,
+    /// What it calls itself in tokens (iss)
+    #[arg(long, env = "BILLFOLD_ISSUER", requires = "jwks_url")]
+    pub issuer: Option<String>,
+    /// What it calls Billfold in tokens (aud)
+    #[arg(long, env = "BILLFOLD_AUDIENCE", requires = "jwks_url")]
+    pub audience: Option<String>,
+    /// The claim that names the workspace
+    #[arg(long, env = "BILLFOLD_WORKSPACE_CLAIM", value_name = "NAME", default_value = WORKSPACE_CLAIM)]
+    pub workspace_claim: String,
+    /// The claim that names the role: owner, admin or member, or a list with one of them
+    #[arg(long, env = "BILLFOLD_ROLE_CLAIM", value_name = "NAME", default_value = ROLE_CLAIM)]
+    pub role_claim: String,
+}
+
+impl IdentityArgs {
+    /// The provider, if one is named.
+    pub fn issuer(&self) -> Option<IssuerConfig> {
+        Some(IssuerConfig {
+            jwks_url: self.jwks_url.clone()?,
+            issuer: self.issuer.clone()?,
+            audience: self.audience.clone()?,
+            workspace_claim: self.workspace_claim.clone(),
+            role_claim: self.role_claim.clone(),
+        })
+    }
 }
 
 /// How the log is written.

@@ -223,7 +223,7 @@ async fn whoever_comes_first_makes_the_folder_and_its_key() {
     let keys = LocalKeys::load_or_create(&data).unwrap();
     for (token, role) in [(first, Role::Admin), (second, Role::Owner)] {
         let header = format!("Bearer {}", token.out.trim());
-        assert_eq!(keys.tokens().verify(Some(&header), SystemClock.now()).unwrap().role, role);
+        assert_eq!(keys.tokens().verify(Some(&header), SystemClock.now()).await.unwrap().role, role);
     }
 }
 
