@@ -2,6 +2,7 @@
 //! accounts; whoever is killed, throttled or poisoned in between; and every function may do what it does, and nothing else.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "what a run that failed did by chance is part of its report")]
 
 mod aws_policies;
 
@@ -123,6 +124,13 @@ impl Twins {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        if !differ.is_empty() {
+            for function in ["webhook", "recompute", "sync"] {
+                println!("{function}: {}", self.stack.logged(function).unwrap_or_default());
+            }
+            let unmatched = self.stack.ask(Some(Role::Member), Method::GET, "/v1/customers?matched=false", Body::None);
+            println!("unmatched: {}", unmatched.await.unwrap().body);
         }
         assert!(differ.is_empty(), "ours and theirs: {differ:#?}");
         let report = self.tell(Method::POST, "/v1/verify", &json!({})).await;
