@@ -89,6 +89,8 @@ pub struct Worker {
     queue: Arc<SqsQueue>,
     lane: Lane,
     handler: Handler,
+    last_answers: Duration,
+    report: Duration,
 }
 
 /// Handles batches, for as long as the process lives.
@@ -157,7 +159,7 @@ impl Worker {
     /// A worker on a queue.
     #[must_use]
     pub fn new(queue: Arc<SqsQueue>, lane: Lane, handler: Handler) -> Self {
-        Self { queue, lane, handler }
+        Self { queue, lane, handler, last_answers: LAST_ANSWERS, report: REPORT }
     }
 
     /// Handles a batch in the time that is left; which records are to be delivered again, and how many came to what.
@@ -183,12 +185,12 @@ impl Worker {
                 return self.failed(record).await;
             }
         };
-        let Some(work_for) = left.checked_sub(LAST_ANSWERS) else {
+        let Some(work_for) = left.checked_sub(self.last_answers) else {
             tracing::warn!(?message, "an invocation was too short to begin a message");
             return Fate::NotBegun;
         };
         let mut task = Task(tokio::spawn((self.handler)(message.clone(), work_for).in_current_span()));
-        match tokio::time::timeout(left.saturating_sub(REPORT), &mut task.0).await {
+        match tokio::time::timeout(left.saturating_sub(self.report), &mut task.0).await {
             Ok(Ok(Handled::Done)) => Fate::Done,
             Ok(Ok(Handled::Again(after))) => self.goes_on(record, message, after).await,
             Ok(Ok(Handled::Failed(_))) => self.failed(record).await,
