@@ -131,7 +131,7 @@ async fn does(store: &Store, ws: &WorkspaceId, deed: &Deed) {
         Deed::Invoice(id, of, lines) => put(store, ws, invoice(id, of, lines)).await,
         Deed::Bury(id) => {
             let row = FactRow::new(ws, customer(id, 0), at(1000)).unwrap();
-            let stored = store.stored_versions(std::slice::from_ref(&row)).await.unwrap()[0];
+            let stored = store.stored_versions(std::slice::from_ref(&row)).await.unwrap().remove(0);
             store.bury(ws, &row.fact, at(2000), stored.as_ref(), None).await.unwrap();
         }
         Deed::Account(id, name) => put_account(store, ws, id, name).await,
