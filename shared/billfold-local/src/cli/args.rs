@@ -28,7 +28,7 @@ pub enum Command {
     /// Show everything at work on a simulated Stripe; needs nothing
     Demo(DemoArgs),
     /// Run Billfold in one process, with its state in a folder
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Print a token for the API, good for 12 hours
     Token(TokenArgs),
     /// Connect a Stripe key, typed at a hidden prompt or read from standard input

@@ -66,7 +66,7 @@ impl Surroundings {
 pub async fn run(cli: Cli, surroundings: &mut Surroundings) -> Exit {
     let done = match cli.command {
         Command::Demo(args) => Box::pin(demo::demo(args, surroundings)).await,
-        Command::Serve(args) => Box::pin(serve::serve(args, surroundings)).await,
+        Command::Serve(args) => Box::pin(serve::serve(*args, surroundings)).await,
         Command::Token(args) => token::token(&args, surroundings),
         Command::Connect(args) => connection::connect(args, surroundings).await,
         Command::Status(args) => connection::status(&args, surroundings).await,
