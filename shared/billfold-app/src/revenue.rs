@@ -7,7 +7,7 @@ use billfold_core::billing::{self, AccountBilling, CustomerFacts};
 use billfold_core::id::{AccountId, WorkspaceId};
 use billfold_core::ledger::{self, AtRisk, Flows, Month, MonthSummary, Months, Movement, Position, Retention};
 use billfold_core::money::{Currency, Money, Overflow};
-use billfold_core::mrr::{Catalogue, Preset, SubscriptionMrr};
+use billfold_core::mrr::{Preset, SubscriptionMrr};
 use billfold_store::{LedgerPage, LedgerRow, SHARDS};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -144,7 +144,7 @@ impl App {
         }
         let settings = self.settings(ws).await?;
         let billing_settings = settings.billing();
-        let catalogue = Catalogue::from_facts(self.store().catalogue(ws).await?);
+        let catalogue = self.catalogue(ws).await?;
         let read = rows.customers.iter().map(|customer| self.store().customer_rows(ws, customer));
         let read = futures::future::try_join_all(read).await?;
         let facts: Vec<CustomerFacts> = read

@@ -32,8 +32,8 @@ pub(crate) fn with_revisions(mut writes: Vec<Write>) -> Vec<Write> {
 
 fn changed(write: &Write) -> Option<Key> {
     match &write.0 {
-        Action::Put(row, _) => key::catalogue_revision_of(row.partition()?),
-        Action::Delete(..) | Action::Check(..) | Action::SetNumber { .. } => None,
+        Action::Put(row, _) | Action::Set(row, _) => key::catalogue_revision_of(row.partition()?),
+        Action::Delete(..) | Action::Check(..) => None,
     }
 }
 
@@ -90,5 +90,20 @@ mod tests {
     fn no_revision_comes_again() {
         let all: BTreeSet<String> = (0..1000).map(|_| fresh_revision()).collect();
         assert_eq!(all.len(), 1000);
+    }
+
+    #[tokio::test]
+    async fn a_deleted_coupon_is_gone_and_still_says_what_it_took_off() {
+        let (store, acme) = (embedded::memory().await.unwrap(), ws("acme"));
+        let coupon = row(&acme, Kind::Coupon, r#"{"id":"TEN","percent_off":"10","duration":"forever"}"#);
+        store.write_all(coupon.writes(&acme, None).unwrap()).await.unwrap();
+        let stored = store.stored_versions(std::slice::from_ref(&coupon)).await.unwrap().remove(0);
+        store.bury(&acme, &coupon.fact, Timestamp::UNIX_EPOCH, stored.as_ref(), None).await.unwrap();
+        let buried = store.stored_versions(std::slice::from_ref(&coupon)).await.unwrap().remove(0).unwrap();
+        assert!(buried.gone);
+        assert_eq!(store.catalogue(&acme).await.unwrap(), []);
+        assert_eq!(store.catalogue_ever(&acme).await.unwrap(), std::slice::from_ref(&coupon.fact));
+        store.write_all(coupon.writes(&acme, Some(&buried)).unwrap()).await.unwrap();
+        assert_eq!(store.catalogue(&acme).await.unwrap(), [coupon.fact]);
     }
 }

@@ -49,7 +49,8 @@ pub(crate) enum Action {
     Put(NewRow, When),
     Delete(Key, When),
     Check(Key, When),
-    SetNumber { key: Key, name: &'static str, value: i64, when: When },
+    /// Sets some attributes of a row and leaves the others.
+    Set(NewRow, When),
 }
 
 impl Write {
@@ -270,20 +271,20 @@ impl Store {
         let item = TransactWriteItem::builder();
         Ok(match action {
             Action::Put(row, when) => {
-                let (text, names, values) = condition(when, None);
+                let (text, names, values) = condition(when);
                 let put = Put::builder().table_name(&self.table).set_item(Some(row.0)).set_condition_expression(text);
                 let put = put.set_expression_attribute_names(names).set_expression_attribute_values(values);
                 item.put(put.build().map_err(build)?)
             }
             Action::Delete(key, when) => {
-                let (text, names, values) = condition(when, None);
+                let (text, names, values) = condition(when);
                 let delete =
                     Delete::builder().table_name(&self.table).set_key(Some(key.item())).set_condition_expression(text);
                 let delete = delete.set_expression_attribute_names(names).set_expression_attribute_values(values);
                 item.delete(delete.build().map_err(build)?)
             }
             Action::Check(key, when) => {
-                let (text, names, values) = condition(when, None);
+                let (text, names, values) = condition(when);
                 let check = ConditionCheck::builder()
                     .table_name(&self.table)
                     .set_key(Some(key.item()))
@@ -291,14 +292,27 @@ impl Store {
                 let check = check.set_expression_attribute_names(names).set_expression_attribute_values(values);
                 item.condition_check(check.build().map_err(build)?)
             }
-            Action::SetNumber { key, name, value, when } => {
-                let (text, names, values) = condition(when, Some((name, value)));
+            Action::Set(row, when) => {
+                let (text, names, values) = condition(when);
+                let (mut names, mut values) = (names.unwrap_or_default(), values.unwrap_or_default());
+                let mut key = Item::new();
+                let mut sets = Vec::with_capacity(row.0.len());
+                for (n, (name, value)) in row.0.into_iter().enumerate() {
+                    if name == attribute::PK || name == attribute::SK {
+                        key.insert(name, value);
+                        continue;
+                    }
+                    names.insert(format!("#s{n}"), name);
+                    values.insert(format!(":s{n}"), value);
+                    sets.push(format!("#s{n} = :s{n}"));
+                }
                 let update = Update::builder()
                     .table_name(&self.table)
-                    .set_key(Some(key.item()))
-                    .update_expression("SET #set = :set")
-                    .set_condition_expression(text);
-                let update = update.set_expression_attribute_names(names).set_expression_attribute_values(values);
+                    .set_key(Some(key))
+                    .update_expression(format!("SET {}", sets.join(", ")))
+                    .set_condition_expression(text)
+                    .set_expression_attribute_names(Some(names))
+                    .set_expression_attribute_values(Some(values));
                 item.update(update.build().map_err(build)?)
             }
         }
@@ -322,12 +336,8 @@ fn failed_conditions(reasons: &[CancellationReason]) -> Vec<usize> {
 
 type Condition = (Option<String>, Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>);
 
-fn condition(when: When, set: Option<(&'static str, i64)>) -> Condition {
+fn condition(when: When) -> Condition {
     let (mut names, mut values) = (HashMap::new(), HashMap::new());
-    if let Some((name, value)) = set {
-        names.insert("#set".to_owned(), name.to_owned());
-        values.insert(":set".to_owned(), AttributeValue::N(value.to_string()));
-    }
     let mut equals = |name: &str, value: AttributeValue| {
         names.insert("#is".to_owned(), name.to_owned());
         values.insert(":is".to_owned(), value);

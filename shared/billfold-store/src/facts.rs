@@ -1,7 +1,7 @@
 //! Facts and tombstones. Which version wins is decided by `billfold_core::fold`; here every write compares and sets the
 //! row's revision, so a lost race is noticed and decided again.
 
-use crate::client::{Range, Store, Transacted, When, Write};
+use crate::client::{Action, Range, Store, Transacted, When, Write};
 use crate::error::StoreError;
 use crate::item::{NewRow, Row, attribute};
 use crate::key::{self, INDEX_BY_NAME, Key};
@@ -137,10 +137,14 @@ impl FactPlace {
         }
     }
 
-    /// The write of a tombstone over `stored`, which must still be the stored version.
+    /// The write of a tombstone over `stored`, which must still be the stored version. What was sold by the catalogue
+    /// outlives it (a discount its coupon), so there the content stays below the tombstone; of a customer nothing does.
     #[must_use]
     pub fn tombstone(&self, as_of: Timestamp, over: Option<&StoredFact>) -> Write {
         let row = versioned(&self.0, as_of, &Digest::tombstone(), over).flag(attribute::GONE);
+        if key::catalogue_revision_of(&self.0.partition).is_some() {
+            return Write(Action::Set(row, unchanged(over)));
+        }
         Write::put(row, unchanged(over))
     }
 }
@@ -245,8 +249,7 @@ impl Store {
         over: Option<&StoredFact>,
         mark: Option<Write>,
     ) -> Result<(), StoreError> {
-        let row = versioned(&place(ws, fact), as_of, &Digest::tombstone(), over).flag(attribute::GONE);
-        let writes = mark.into_iter().chain([Write::put(row, unchanged(over))]).collect();
+        let writes = mark.into_iter().chain([FactPlace::of(ws, fact).tombstone(as_of, over)]).collect();
         match self.transact(writes).await? {
             Transacted::Done => Ok(()),
             Transacted::Failed(_) => Err(StoreError::Conflict),
@@ -355,11 +358,23 @@ impl Store {
     /// # Errors
     /// [`StoreError`] of the store.
     pub async fn catalogue(&self, ws: &WorkspaceId) -> Result<Vec<Fact>, StoreError> {
+        self.catalogue_rows(ws, |row| !row.has(attribute::GONE)).await
+    }
+
+    /// The same, with what Stripe has deleted and was known before: what is sold by it goes on.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn catalogue_ever(&self, ws: &WorkspaceId) -> Result<Vec<Fact>, StoreError> {
+        self.catalogue_rows(ws, |row| row.has(attribute::BODY)).await
+    }
+
+    async fn catalogue_rows(&self, ws: &WorkspaceId, wanted: fn(&Row) -> bool) -> Result<Vec<Fact>, StoreError> {
         let shards = (0..key::SHARDS)
             .map(|shard| async move { self.query(&Range::all(key::catalogue_partition(ws, shard))).await });
         let mut facts = Vec::new();
         for rows in futures::future::try_join_all(shards).await? {
-            for row in rows.iter().filter(|row| !row.has(attribute::GONE)) {
+            for row in rows.iter().filter(|row| wanted(row)) {
                 facts.push(catalogue_fact(row)?);
             }
         }

@@ -159,7 +159,8 @@ impl Store {
         for row in self.query(&range).await? {
             let key = key::Key { partition: range.partition.clone(), sort: row.sort_key().to_owned() };
             let when = When::Is(attribute::REV, AttributeValue::N(row.rev().to_string()));
-            self.write(Write(Action::SetNumber { key, name: attribute::FENCE, value, when })).await?;
+            let fenced = NewRow(key.item()).number(attribute::FENCE, value);
+            self.write(Write(Action::Set(fenced, when))).await?;
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ impl App {
         if let Some(known) = revision.as_ref().and_then(|revision| self.catalogues().known(ws, revision)) {
             return Ok(known);
         }
-        let fresh = Arc::new(Catalogue::from_facts(self.store().catalogue(ws).await?));
+        let fresh = Arc::new(Catalogue::from_facts(self.store().catalogue_ever(ws).await?));
         if let Some(revision) = revision {
             self.catalogues().keep(ws, revision, &fresh);
         }
