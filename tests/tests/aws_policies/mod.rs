@@ -19,12 +19,13 @@ const BY_AWS_ITSELF: [&str; 9] = [
 ];
 
 /// What this run does not bring about: a sync that fails for good, a workspace that changes its Stripe account, a match by
-/// hand, a message that was lost.
-const SELDOM: [(&str, &str); 5] = [
+/// hand, a sync that is stopped, a message that was lost.
+const SELDOM: [(&str, &str); 6] = [
     ("sync", "sqs:ChangeMessageVisibility"),
     ("connect", "dynamodb:BatchGetItem"),
     ("connect", "dynamodb:ConditionCheckItem"),
     ("connect", "dynamodb:DeleteItem"),
+    ("connect", "dynamodb:UpdateItem"),
     ("sweep", "sqs:SendMessage"),
 ];
 
