@@ -149,7 +149,7 @@ impl Figures {
     }
 }
 
-fn to_f64(number: u64) -> f64 {
+pub fn to_f64(number: u64) -> f64 {
     number as f64
 }
 
@@ -162,20 +162,32 @@ impl Clock for FixedClock {
 }
 
 /// A person at the API.
-struct Api {
+pub struct Api {
     url: String,
     token: String,
     http: reqwest::Client,
 }
 
 impl Api {
-    async fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub fn new(local: &Local, token: String) -> Self {
+        Self { url: local.url.clone(), token, http: reqwest::Client::new() }
+    }
+
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
         Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
-    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token).json(body);
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.http.post(format!("{}{path}", self.url)), path, body).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.http.put(format!("{}{path}", self.url)), path, body).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = request.bearer_auth(&self.token).json(body);
         let answer = request.send().await?;
         let status = answer.status();
         let body: Value = answer.json().await?;
@@ -203,7 +215,7 @@ pub async fn run(plan: &Plan, customers: u32) -> anyhow::Result<Figures> {
     };
     let local = Local::start(options).await?;
     let token = local.token(&WorkspaceId::new("bench")?, Role::Owner)?;
-    let api = Api { url: local.url.clone(), token, http: reqwest::Client::new() };
+    let api = Api::new(&local, token);
     api.post("/v1/stripe", &json!({ "api_key": simulation.hello.api_key })).await?;
     let (read_s, whole_s, run) = follow(&api).await?;
     let truth: Value = simulation.ask("truth").await?;
@@ -227,7 +239,7 @@ pub async fn run(plan: &Plan, customers: u32) -> anyhow::Result<Figures> {
 }
 
 /// Follows the run to its end: seconds until everything was read, seconds in all, the run.
-async fn follow(api: &Api) -> anyhow::Result<(f64, f64, Value)> {
+pub async fn follow(api: &Api) -> anyhow::Result<(f64, f64, Value)> {
     let started = Instant::now();
     let mut read_s = None;
     loop {
@@ -248,7 +260,7 @@ async fn follow(api: &Api) -> anyhow::Result<(f64, f64, Value)> {
 }
 
 /// Compares the sums over all accounts, and how many there are, with the simulation's own.
-async fn compare(api: &Api, truth: &BTreeMap<String, Value>) -> anyhow::Result<()> {
+pub async fn compare(api: &Api, truth: &BTreeMap<String, Value>) -> anyhow::Result<()> {
     let mut rows: Vec<(String, i64)> = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -275,7 +287,7 @@ async fn compare(api: &Api, truth: &BTreeMap<String, Value>) -> anyhow::Result<(
     Ok(())
 }
 
-fn peak_memory_mb() -> anyhow::Result<f64> {
+pub fn peak_memory_mb() -> anyhow::Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
     let kilobytes: f64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;

@@ -4,13 +4,22 @@
 #![expect(clippy::print_stdout, reason = "a benchmark speaks on the terminal")]
 
 mod backfill;
+mod deliveries;
+mod figure;
 mod simulation;
+mod webhooks;
 
 use anyhow::{Context, bail};
-use backfill::{Figures, Plan};
+use backfill::Plan;
 use clap::Parser;
 use comfy_table::Table;
+use figure::Figure;
 use std::path::PathBuf;
+
+/// The plan that is about webhooks.
+const WEBHOOKS: &str = "webhooks";
+/// More customers would make no webhook larger.
+const WEBHOOK_CUSTOMERS_MAX: u32 = 5000;
 
 /// Backfills a simulated business under Stripe's limits and compares with what the limits allow.
 #[derive(Parser)]
@@ -18,44 +27,56 @@ struct Arguments {
     /// Customers of the simulated business; 20,000 are about 100,000 objects.
     #[arg(long, default_value_t = 20_000)]
     customers: u32,
-    /// Only the plan of this name: standard, sandbox, faults, unlimited.
+    /// Only the plan of this name: standard, sandbox, faults, unlimited, webhooks.
     #[arg(long)]
     plan: Option<String>,
     /// Also write the figures as JSON to this file.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Webhooks that are sent as fast as they are taken.
+    #[arg(long, default_value_t = 20_000)]
+    events: usize,
+    /// Be Stripe's side of the webhooks.
+    #[arg(long, hide = true)]
+    deliveries: bool,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let plans: Vec<Plan> =
-        Plan::all().into_iter().filter(|plan| arguments.plan.as_ref().is_none_or(|p| p == plan.name)).collect();
-    if plans.is_empty() {
-        bail!("there is no such plan; the plans are: {}", Plan::all().map(|plan| plan.name).join(", "));
+    if arguments.deliveries {
+        return deliveries::run(arguments.customers).await;
     }
-    let mut all = Vec::new();
+    let is_wanted = |name: &str| arguments.plan.as_ref().is_none_or(|plan| plan == name);
+    let plans: Vec<Plan> = Plan::all().into_iter().filter(|plan| is_wanted(plan.name)).collect();
+    if plans.is_empty() && !is_wanted(WEBHOOKS) {
+        bail!("there is no such plan; the plans are: {}, {WEBHOOKS}", Plan::all().map(|plan| plan.name).join(", "));
+    }
+    let (mut all, mut missed) = (Vec::new(), Vec::new());
     for plan in plans {
         println!("{}: {}", plan.name, plan.what);
         let figures = backfill::run(&plan, arguments.customers).await?;
-        println!("{}\n", table(&figures));
-        all.push(figures);
+        println!("{}\n", table(figures.rows()));
+        missed.extend(figures.missed());
+        all.push(serde_json::to_value(figures)?);
+    }
+    if is_wanted(WEBHOOKS) {
+        println!("{WEBHOOKS}: signed deliveries, twenty at once, into a store on disk");
+        let figures = webhooks::run(arguments.customers.min(WEBHOOK_CUSTOMERS_MAX), arguments.events).await?;
+        println!("{}\n", table(figures.rows().iter().map(Figure::row).collect()));
+        missed.extend(figures.rows().iter().filter_map(Figure::missed));
+        all.push(serde_json::to_value(figures)?);
     }
     if let Some(path) = arguments.json {
         std::fs::write(&path, serde_json::to_vec_pretty(&all)?).with_context(|| path.display().to_string())?;
     }
-    match all.iter().flat_map(Figures::missed).collect::<Vec<_>>() {
-        missed if missed.is_empty() => Ok(()),
-        missed => bail!("missed: {}", missed.join("; ")),
-    }
+    if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }
 }
 
-fn table(figures: &Figures) -> Table {
+fn table(rows: Vec<Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
     table.set_header(["figure", "measured", "limit", "ratio", "wanted"]);
-    for row in figures.rows() {
-        table.add_row(row);
-    }
+    table.add_rows(rows);
     table
 }

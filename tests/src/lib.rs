@@ -1,17 +1,20 @@
 //! A world for the tests: a simulated Stripe on a socket, all of Billfold in this process, and somebody who speaks HTTP.
 
+pub mod contract;
 pub mod simulation;
 pub mod stand_in;
 
 use billfold_app::auth::Role;
 use billfold_app::{Clock, LimitsConfig};
 use billfold_core::id::WorkspaceId;
-use billfold_local::serve::{Local, Options};
+use billfold_local::serve::{Data, Local, Options};
 use billfold_sim::{Sim, Spec};
 use billfold_stripe::Base;
+use contract::Judge;
 use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +29,7 @@ pub struct World {
     pub sim: Sim,
     pub local: Local,
     http: reqwest::Client,
+    judge: tokio::sync::OnceCell<Judge>,
 }
 
 /// An answer.
@@ -59,15 +63,33 @@ impl World {
     /// # Errors
     /// Whatever keeps either from starting.
     pub async fn around(sim: Sim) -> anyhow::Result<Self> {
+        Self::with_data(sim, Data::Memory).await
+    }
+
+    /// A Billfold around a simulation, with its state in a folder.
+    ///
+    /// # Errors
+    /// Whatever keeps either from starting.
+    pub async fn in_folder(sim: Sim, folder: &Path) -> anyhow::Result<Self> {
+        Self::with_data(sim, Data::Folder(folder.to_owned())).await
+    }
+
+    async fn with_data(sim: Sim, data: Data) -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}", listener.local_addr()?);
         tokio::spawn(sim.clone().serve(listener));
         let options = Options {
+            data,
             limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e4), endpoint_per_s: Some(1e4) },
             clock: Arc::new(SimClock(sim.clone())),
             ..Options::in_memory(Base::parse(&base)?)
         };
-        Ok(Self { sim, local: Local::start(options).await?, http: reqwest::Client::new() })
+        Ok(Self {
+            sim,
+            local: Local::start(options).await?,
+            http: reqwest::Client::new(),
+            judge: tokio::sync::OnceCell::new(),
+        })
     }
 
     /// A token of a role in the workspace of the tests.
@@ -78,16 +100,33 @@ impl World {
         Ok(self.local.token(&WorkspaceId::new("acme")?, role)?)
     }
 
-    /// Asks as somebody.
+    /// What holds answers against the document that is served.
     ///
     /// # Errors
-    /// If there is no answer.
+    /// If there is no document.
+    pub async fn judge(&self) -> anyhow::Result<&Judge> {
+        let fetch = async || {
+            let text = self.http.get(format!("{}/openapi.json", self.local.url)).send().await?.text().await?;
+            anyhow::Ok(Judge::new(serde_json::from_str(&text)?))
+        };
+        self.judge.get_or_try_init(fetch).await
+    }
+
+    /// Asks as somebody, and holds the answer against the document.
+    ///
+    /// # Errors
+    /// If there is no answer, or it is not as described.
     pub async fn ask(&self, token: Option<&str>, method: Method, path: &str, body: Body<'_>) -> anyhow::Result<Answer> {
-        let mut request = self.http.request(method, format!("{}{path}", self.local.url));
+        let judge = self.judge().await?;
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.local.url));
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        answer(request, body).await
+        let answer = answer(request, body).await?;
+        judge
+            .judge(method.as_str(), path, answer.status.as_u16(), &answer.content_type, &answer.body)
+            .map_err(anyhow::Error::msg)?;
+        Ok(answer)
     }
 
     /// Asks as the owner.
@@ -144,6 +183,8 @@ pub enum Body<'a> {
     None,
     Json(&'a Value),
     Text(String, &'a str),
+    /// A delivery of Stripe's: the body and its signature.
+    Signed(String, String),
 }
 
 /// Sends a request with a body, and reads the answer.
@@ -152,6 +193,9 @@ async fn answer(request: reqwest::RequestBuilder, body: Body<'_>) -> anyhow::Res
         Body::None => request,
         Body::Json(json) => request.json(json),
         Body::Text(text, kind) => request.header("content-type", kind).body(text),
+        Body::Signed(text, signature) => {
+            request.header("content-type", "application/json").header("stripe-signature", signature).body(text)
+        }
     };
     let answer = request.send().await?;
     let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();

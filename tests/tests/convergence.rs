@@ -9,7 +9,7 @@ use billfold_tests::simulation::{Found, Simulation};
 
 /// A business that has been synced once, at rest, some time later.
 async fn synced(seed: u64) -> Simulation {
-    let simulation = Simulation::new(seed, 12, fold::decide).await.unwrap();
+    let mut simulation = Simulation::new(seed, 12, fold::decide).await.unwrap();
     simulation.idle().await.unwrap();
     simulation.sim.advance(60);
     simulation

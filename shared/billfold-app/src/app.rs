@@ -2,9 +2,11 @@
 
 use crate::clock::{Clock, random_u64};
 use crate::queue::Queue;
+use crate::recompute::Catalogues;
 use crate::refusal::Refusal;
 use crate::vault::{Secret, Vault};
 use crate::webhook::{Endpoints, Folding};
+use billfold_core::audit::Actor;
 use billfold_core::fold::{self, Decision, Incoming, Rule, Stored};
 use billfold_core::id::WorkspaceId;
 use billfold_core::key::Mode;
@@ -38,6 +40,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Where Billfold is, for the webhook URL: scheme and host, no path.
     pub public_url: String,
+    /// Where the European Central Bank's rates are read: [`crate::ECB_DAILY_URL`], or a mirror of it.
+    pub rates_url: String,
 }
 
 /// How fast Stripe may be asked; what is not said is Stripe's own limit for the key's mode, and four fifths of it.
@@ -65,11 +69,11 @@ impl LimitsConfig {
     }
 }
 
-/// The use cases, over one set of parts. Cloning is cheap.
+/// The use cases, over one set of parts, in the hands of somebody; of Billfold itself if nobody is named. Cloning is cheap.
 #[derive(Clone)]
-pub struct App(Arc<Inner>);
+pub struct App(pub(crate) Arc<Inner>, pub(crate) Option<Arc<Actor>>);
 
-struct Inner {
+pub(crate) struct Inner {
     parts: Parts,
     transport: Transport,
     /// One rate budget for each Stripe account in this process.
@@ -78,6 +82,7 @@ struct Inner {
     rule: Rule,
     endpoints: Endpoints,
     folding: Folding,
+    catalogues: Catalogues,
     /// The backfill of workspaces that connect and have not said otherwise.
     backfill_days: OnceLock<u32>,
 }
@@ -111,9 +116,10 @@ impl App {
             rule,
             endpoints: Endpoints::default(),
             folding: Folding::default(),
+            catalogues: Catalogues::default(),
             backfill_days: OnceLock::new(),
         };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self(Arc::new(inner), None))
     }
 
     /// Workspaces that connect from now on start with a backfill of so many days. What is said first holds.
@@ -131,6 +137,10 @@ impl App {
 
     pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.0.endpoints
+    }
+
+    pub(crate) fn catalogues(&self) -> &Catalogues {
+        &self.0.catalogues
     }
 
     pub(crate) fn folding(&self) -> &Folding {

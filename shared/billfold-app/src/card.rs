@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::permissions::prefilled_key_url;
 use crate::refusal::Refusal;
+use crate::unmatched::MatchingCard;
 use crate::vault::Secret;
 use billfold_core::connection::{Access, Connection, Permission, Records};
 use billfold_core::event::ENABLED_EVENTS;
@@ -13,9 +14,10 @@ use billfold_core::webhook::{WebhookStatus, signature_problem};
 use billfold_stripe::Endpoint;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Where a connection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CardStatus {
     /// All is well.
@@ -29,7 +31,7 @@ pub enum CardStatus {
 }
 
 /// The card.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Card {
     /// Where the connection stands.
     pub status: CardStatus,
@@ -51,18 +53,22 @@ pub struct Card {
     pub records_synced: Records,
     /// Customers that have an account.
     pub customers_matched: u64,
+    /// Customers that have none, why, and what to do about it.
+    pub matching: MatchingCard,
     /// End of the last sync that succeeded.
     pub last_sync_at: Option<Timestamp>,
     /// The running sync, or the last one.
     pub sync: Option<crate::http::RunView>,
     /// What somebody has to do.
     pub error: Option<Problem>,
+    /// Why the rates of other currencies are not the newest, if the workspace wants the bank's and they are not.
+    pub rates_error: Option<Problem>,
     /// The form that makes a fitting key.
     pub prefilled_key_url: String,
 }
 
 /// The webhook endpoint on the card.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct WebhookCard {
     /// Where Stripe is to deliver.
     pub url: Option<String>,
@@ -72,13 +78,21 @@ pub struct WebhookCard {
     pub last_event_at: Option<Timestamp>,
     /// True if Billfold made the endpoint in Stripe.
     pub managed: bool,
+    /// How Billfold can make it; the link to a key that only reads does not ask for this.
+    pub managed_needs: Option<&'static str>,
     /// The events that an endpoint made by hand should ask for.
+    #[schema(value_type = Vec<String>)]
     pub events: &'static [&'static str],
     /// What somebody has to do.
     pub error: Option<Problem>,
     /// How webhooks that never came are found.
     pub gaps: &'static str,
 }
+
+const MANAGED_NEEDS: &str = "Billfold can create this endpoint in Stripe by itself: grant write access to Webhook \
+                             Endpoints in your restricted key (nothing else of it needs write access) and send POST \
+                             /v1/stripe/webhook-endpoint. Without it, create the endpoint in Stripe by hand with this URL \
+                             and these events, and store its signing secret here.";
 
 impl App {
     /// The card.
@@ -107,9 +121,11 @@ impl App {
             webhook: self.webhook_card(ws, &connection).await?,
             records_synced: records,
             customers_matched: connection.customers_matched,
+            matching: self.matching_card(ws, &connection).await?,
             last_sync_at: connection.last_sync_at,
             sync: last.map(Into::into),
             error: connection.error.clone(),
+            rates_error: self.settings(ws).await?.ecb.and_then(|ecb| ecb.problem),
             prefilled_key_url: prefilled_key_url(key.is_some_and(|key| key.mode == Mode::Test)),
         })
     }
@@ -123,6 +139,7 @@ impl App {
             status,
             last_event_at: webhook.last_event_at,
             managed: webhook.managed.is_some(),
+            managed_needs: webhook.managed.is_none().then_some(MANAGED_NEEDS),
             events: &ENABLED_EVENTS,
             error: (status == WebhookStatus::SignatureInvalid).then(signature_problem),
             gaps: gaps(connection),

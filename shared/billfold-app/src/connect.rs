@@ -6,6 +6,7 @@ use crate::permissions;
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;
 use crate::vault::Secret;
+use billfold_core::audit::{Action, Deed};
 use billfold_core::connection::{Access, ConnectedKey, Connection, Mismatch, Permission};
 use billfold_core::id::WorkspaceId;
 use billfold_core::key::{KeyShape, check_signing_secret, key_shape};
@@ -15,6 +16,7 @@ use billfold_stripe::{AccountIdentity, Client, Endpoint, Patience, StripeError};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::time::Duration;
 
 /// What somebody pasted.
@@ -43,19 +45,24 @@ pub(crate) const SOMEBODY_WAITS: Patience =
 /// How long a signing secret stays good after another took its place.
 const OLD_SECRET_GOOD: SignedDuration = SignedDuration::from_hours(24);
 
-/// A signing secret in the vault.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A signing secret in the vault. Its memory is cleared when it goes.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SigningSecret {
-    pub(crate) secret: String,
+    #[serde(serialize_with = "into_the_vault")]
+    pub(crate) secret: SecretString,
     /// Until when it is good; `None` for the newest.
     pub(crate) good_until: Option<Timestamp>,
+}
+
+fn into_the_vault<S: serde::Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
 }
 
 impl SigningSecret {
     /// The newest first; the others for another day, and not a second longer if they are added again.
     fn added(kept: Vec<Self>, secret: &str, now: Timestamp) -> Vec<Self> {
-        let newest = Self { secret: secret.to_owned(), good_until: None };
-        let aging = kept.into_iter().filter(|one| one.secret != secret).map(|one| {
+        let newest = Self { secret: SecretString::from(secret), good_until: None };
+        let aging = kept.into_iter().filter(|one| one.secret.expose_secret() != secret).map(|one| {
             let until = one.good_until.or_else(|| now.checked_add(OLD_SECRET_GOOD).ok());
             Self { good_until: until, ..one }
         });
@@ -86,7 +93,11 @@ impl App {
         if mismatch.is_some() {
             self.erase_synced(ws).await?;
         }
+        let label = shape.label.clone();
         self.keep(ws, &request, shape, identity, permissions).await?;
+        let told =
+            self.store().connection(ws).await?.key.map(|key| json!({"mode": key.mode, "account": key.account_id}));
+        self.note(ws, Deed::new(Action::StripeConnected).to(label).after(told.unwrap_or_default())).await?;
         match self.start_sync(ws, Trigger::Connect).await {
             Ok(_) => Ok(()),
             // A reconnect while a sync runs: it goes on with the new key.
@@ -146,11 +157,13 @@ impl App {
         }
         let Some(secret) = secret else {
             self.vault().forget(ws, Secret::SigningSecrets).await?;
-            return self.endpoint_changed(ws).await;
+            self.endpoint_changed(ws).await?;
+            return self.note(ws, Deed::new(Action::SigningSecretsRemoved)).await;
         };
         check_signing_secret(secret.expose_secret())
             .map_err(|error| Refusal::invalid("webhook_secret_format", "webhook_secret", error.to_string()))?;
-        self.put_signing_secret(ws, secret).await
+        self.put_signing_secret(ws, secret).await?;
+        self.note(ws, Deed::new(Action::SigningSecretAdded)).await
     }
 
     pub(crate) async fn put_signing_secret(&self, ws: &WorkspaceId, secret: &SecretString) -> Result<(), Refusal> {
@@ -223,7 +236,7 @@ impl App {
             self.switch_off(ws, managed).await?;
         }
         tracing::info!(workspace = %ws, "Stripe was disconnected");
-        Ok(())
+        self.note(ws, Deed::new(Action::StripeDisconnected)).await
     }
 }
 
@@ -290,13 +303,25 @@ mod tests {
     #[test]
     fn a_signing_secret_outlives_its_successor_by_a_day() {
         let at = |hours: i64| Timestamp::from_second(hours * 3600).unwrap();
-        let names = |secrets: &[SigningSecret]| secrets.iter().map(|one| one.secret.clone()).collect::<Vec<_>>();
+        let names = |secrets: &[SigningSecret]| {
+            secrets.iter().map(|one| one.secret.expose_secret().to_owned()).collect::<Vec<_>>()
+        };
         let first = SigningSecret::added(Vec::new(), "whsec_a", at(0));
         let second = SigningSecret::added(first, "whsec_b", at(1));
         assert_eq!(names(&second), ["whsec_b", "whsec_a"]);
         let again = SigningSecret::added(second.clone(), "whsec_b", at(20));
         assert_eq!(again[1].good_until, Some(at(25)));
         assert_eq!(names(&SigningSecret::added(second, "whsec_c", at(26))), ["whsec_c", "whsec_b"]);
+    }
+
+    #[test]
+    fn what_holds_a_secret_clears_its_memory() {
+        fn clears<T: secrecy::zeroize::ZeroizeOnDrop>(_: &T) {}
+        let request = ConnectRequest { api_key: "a".into(), webhook_secret: None, other_data: OtherData::Keep };
+        let secret = SigningSecret { secret: "b".into(), good_until: None };
+        clears(&request.api_key);
+        clears(&secret.secret);
+        assert_eq!(format!("{:?}", secret.secret), "SecretBox<str>([REDACTED])");
     }
 
     #[test]

@@ -19,7 +19,7 @@ impl App {
     }
 
     /// Every line of the table of accounts.
-    async fn every_line(&self, ws: &WorkspaceId) -> Result<Vec<ListRow>, Refusal> {
+    pub(crate) async fn every_line(&self, ws: &WorkspaceId) -> Result<Vec<ListRow>, Refusal> {
         let mut lines = Vec::new();
         let mut query = ListQuery {
             sort: SortBy::Name,
@@ -49,13 +49,24 @@ impl App {
     pub(crate) async fn every_subject(&self, ws: &WorkspaceId) -> Result<Vec<Subject>, Refusal> {
         let lines = self.every_line(ws).await?;
         let mut subjects: Vec<Subject> = lines.into_iter().map(|line| Subject::Account(line.id)).collect();
+        subjects.extend(self.every_unmatched(ws).await?.into_iter().map(Subject::Customer));
+        Ok(subjects)
+    }
+
+    /// How many customers no account takes.
+    pub(crate) async fn customers_unmatched(&self, ws: &WorkspaceId) -> Result<u64, Refusal> {
+        Ok(u64::try_from(self.every_unmatched(ws).await?.len()).unwrap_or(u64::MAX))
+    }
+
+    async fn every_unmatched(&self, ws: &WorkspaceId) -> Result<Vec<CustomerId>, Refusal> {
+        let mut customers = Vec::new();
         let mut after: Option<String> = None;
         loop {
             let (rows, next) = self.store().unmatched_customers(ws, after.as_deref(), PAGE).await?;
-            subjects.extend(rows.into_iter().map(|row| Subject::Customer(row.customer)));
+            customers.extend(rows.into_iter().map(|row| row.customer));
             after = next;
             if after.is_none() {
-                return Ok(subjects);
+                return Ok(customers);
             }
         }
     }

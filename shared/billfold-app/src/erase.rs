@@ -3,11 +3,15 @@
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::refusal::Refusal;
+use billfold_core::audit::{Action, Deed};
 use billfold_core::connection::Connection;
 use billfold_core::id::WorkspaceId;
 use billfold_core::webhook::{Known, Webhook};
 use billfold_store::Erase;
 use std::time::Duration;
+
+/// Passes over everything before a worker is given back.
+const PASSES_MAX: u32 = 8;
 
 impl App {
     /// Erases everything that Billfold holds for a workspace: the key at once, the rest soon.
@@ -16,6 +20,7 @@ impl App {
     /// [`Refusal`] of the vault, the store or the queue.
     pub async fn erase_workspace(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
         self.disconnect(ws).await?;
+        self.note(ws, Deed::new(Action::ErasureRequested).to(ws.as_str())).await?;
         Ok(self.queue().send(Message::Erase { workspace: ws.clone() }, Duration::ZERO).await?)
     }
 
@@ -30,7 +35,8 @@ impl App {
         self.store().change_webhook(ws, nothing_came).await?;
         self.mark_everything(ws).await?;
         tracing::info!(workspace = %ws, erased, "what was synced was erased");
-        Ok(())
+        let told = serde_json::json!({"rows": erased});
+        self.note(ws, Deed::new(Action::SyncedDataErased).after(told)).await
     }
 }
 
@@ -45,7 +51,20 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal
         app.store().delete_endpoint(&endpoint).await?;
         app.endpoints().forget(&endpoint);
     }
-    let erased = app.store().erase(ws, Erase::Everything).await?;
+    let mut erased = 0u64;
+    // Once more each time, until a whole pass finds nothing: that is the proof.
+    for pass in 0..PASSES_MAX {
+        let rows = app.store().erase(ws, Erase::Everything).await?;
+        erased = erased.saturating_add(rows);
+        if rows == 0 {
+            break;
+        }
+        if pass == PASSES_MAX.saturating_sub(1) {
+            tracing::warn!(workspace = %ws, rows, "something is still being written; erasing goes on");
+            return Ok(Handled::Again(Duration::from_secs(10)));
+        }
+    }
+    app.erase_trail(ws, erased).await?;
     tracing::info!(workspace = %ws, erased, "a workspace was erased");
     Ok(Handled::Done)
 }

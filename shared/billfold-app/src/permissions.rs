@@ -1,6 +1,11 @@
 //! What Billfold asks a key for, why, and what is missing without it.
 
-use billfold_core::connection::{Access, Permission};
+use crate::app::App;
+use crate::refusal::Refusal;
+use billfold_core::billing::LeftOut;
+use billfold_core::connection::{Access, Connection, Permission};
+use billfold_core::id::WorkspaceId;
+use billfold_core::window::Listing;
 use billfold_stripe::{Client, Disposition, Endpoint, StripeError};
 use futures::future::try_join_all;
 
@@ -10,6 +15,9 @@ struct Wanted {
     required: bool,
     why: &'static str,
 }
+
+/// What lowers lifetime value where the key may read it.
+const LOWERS_LIFETIME_VALUE: [Endpoint; 3] = [Endpoint::Refunds, Endpoint::Disputes, Endpoint::CreditNotes];
 
 const WANTED: [Wanted; 10] = [
     Wanted { endpoint: Endpoint::Customers, required: true, why: "Who pays; without it there are no accounts." },
@@ -35,7 +43,11 @@ const WANTED: [Wanted; 10] = [
         why: "Discounts; without it MRR of discounted subscriptions is not computable.",
     },
     Wanted { endpoint: Endpoint::CreditNotes, required: false, why: "Credits after payment lower lifetime value." },
-    Wanted { endpoint: Endpoint::Charges, required: false, why: "Refunds lower lifetime value." },
+    Wanted {
+        endpoint: Endpoint::Charges,
+        required: false,
+        why: "Refunds lower lifetime value; a dispute says whose it is by its charge.",
+    },
     Wanted {
         endpoint: Endpoint::Disputes,
         required: false,
@@ -47,6 +59,11 @@ const WANTED: [Wanted; 10] = [
         why: "Missed webhooks are found; without it only a re-sync finds them.",
     },
 ];
+
+/// Everything that is asked for, before anybody knows whether a key may.
+pub(crate) fn wanted() -> Vec<Permission> {
+    WANTED.iter().map(|wanted| permission(wanted, Access::Unknown, None)).collect()
+}
 
 /// Probes everything, side by side.
 ///
@@ -90,6 +107,51 @@ pub(crate) fn note_missing(permissions: &mut [Permission], endpoint: Endpoint) {
     for permission in permissions.iter_mut().filter(|p| p.permission == endpoint.permission()) {
         permission.access = Access::Missing;
         permission.fix = Some(format!("Grant read access to {} in your restricted key", permission.resource));
+    }
+}
+
+/// Sets one permission to granted, after it was used.
+fn note_granted(permissions: &mut [Permission], endpoint: Endpoint) {
+    let missing = |p: &&mut Permission| p.permission == endpoint.permission() && p.access == Access::Missing;
+    for permission in permissions.iter_mut().filter(missing) {
+        (permission.access, permission.fix) = (Access::Granted, None);
+    }
+}
+
+/// What lifetime value leaves out, because the key may not read it.
+pub(crate) fn left_out_of_lifetime_value(permissions: &[Permission]) -> Vec<LeftOut> {
+    let missing = permissions.iter().filter(|permission| permission.access == Access::Missing);
+    let lowers =
+        |permission: &&Permission| LOWERS_LIFETIME_VALUE.iter().any(|e| e.permission() == permission.permission);
+    let left_out = missing.filter(lowers).map(|permission| LeftOut {
+        resource: permission.resource.clone(),
+        permission: permission.permission.clone(),
+        why: permission.why.clone(),
+        fix: permission.fix.clone().unwrap_or_default(),
+    });
+    left_out.collect()
+}
+
+impl App {
+    /// Notes on the card which of the lists beside the stages the key may read, after a run has tried.
+    pub(crate) async fn note_readable(&self, ws: &WorkspaceId, left_out: &[Listing]) -> Result<(), Refusal> {
+        let beside = || Listing::ALL.into_iter().filter(|listing| listing.is_beside());
+        let note = |connection: &mut Connection| {
+            for listing in beside() {
+                let endpoint = crate::sync::endpoint(listing);
+                match left_out.contains(&listing) {
+                    true => note_missing(&mut connection.permissions, endpoint),
+                    false => note_granted(&mut connection.permissions, endpoint),
+                }
+            }
+        };
+        let mut noted = self.store().connection(ws).await?;
+        let before = noted.permissions.clone();
+        note(&mut noted);
+        if noted.permissions != before {
+            self.store().change_connection(ws, note).await?;
+        }
+        Ok(())
     }
 }
 

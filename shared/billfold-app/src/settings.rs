@@ -2,21 +2,32 @@
 
 use crate::app::App;
 use crate::queue::Message;
+use crate::rates::{EcbState, RatesStatus};
 use crate::refusal::Refusal;
-use billfold_core::billing::{self, Rates};
+use billfold_core::audit::{Action, Deed};
+use billfold_core::billing::{self, RateSource, Rates};
 use billfold_core::id::WorkspaceId;
 use billfold_core::money::Currency;
 use billfold_core::mrr::{Policy, PolicyPatch, Preset};
-use serde::{Deserialize, Serialize};
+use billfold_core::run::Problem;
+use jiff::civil::Date;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Days of invoices that a first sync reads, unless the workspace says otherwise.
 pub const BACKFILL_DAYS: u32 = 365;
 /// The most days that can be asked for: longer than Stripe exists.
 pub const BACKFILL_DAYS_MAX: u32 = 36_500;
 
+/// The problem of totals in a currency that the bank does not name.
+const CURRENCY_WITHOUT_RATES: &str = "currency_without_rates";
+
 /// What becomes of a customer that matches no account.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountsMode {
     /// It makes one.
@@ -40,24 +51,68 @@ pub struct Settings {
     pub backfill_days: Option<u32>,
     /// What becomes of a customer that matches no account.
     pub accounts: AccountsMode,
-    /// The rate table.
+    /// The rate table that is used.
     pub rates: Option<Rates>,
+    /// The bank's rates, where the workspace wants them; `None` if it sets its own.
+    pub ecb: Option<EcbState>,
 }
 
 /// A change of settings: what is not said stays.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsPatch {
+    /// The currency of totals.
+    #[schema(value_type = Option<Currency>)]
     currency: Option<String>,
+    /// The named rule set; another one drops what differed from the one before.
     mrr_preset: Option<Preset>,
+    /// What differs from the rule set.
+    #[serde(deserialize_with = "object")]
     mrr_policy: Option<PolicyPatch>,
+    /// Days of invoices that a sync reads.
+    #[schema(minimum = 1, maximum = 36500)]
     backfill_days: Option<u32>,
+    /// What becomes of a customer that matches no account.
     accounts: Option<AccountsMode>,
-    rates: Option<Rates>,
+    /// Whose rates are to be used.
+    #[serde(deserialize_with = "object")]
+    rates: Option<RatesPatch>,
+}
+
+/// Whose rates are to be used. The workspace's own are given with their day; the bank's are read from the bank, and what
+/// is given with them holds until then.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RatesPatch {
+    /// Whose.
+    source: RateSource,
+    /// The day that they are of; of the workspace's own it is needed.
+    as_of: Option<Date>,
+    /// By currency, as decimal text; of the workspace's own they are needed.
+    per_unit: Option<BTreeMap<Currency, String>>,
+}
+
+/// The rate table as the API shows it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RatesView {
+    /// Whose rates are wanted.
+    pub source: RateSource,
+    /// The day of the rates that are used; `None` until the bank's have been read for the first time.
+    pub as_of: Option<Date>,
+    /// What one major unit of other currencies is worth in the workspace's.
+    pub per_unit: BTreeMap<Currency, String>,
+}
+
+/// An object with named members; a list of values in their order, which a deserializer would take as well, is no part of
+/// the contract.
+fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let members: Option<Map<String, Value>> = Option::deserialize(deserializer)?;
+    members.map(|members| serde_json::from_value(Value::Object(members)).map_err(D::Error::custom)).transpose()
 }
 
 /// Settings as the API shows them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Settings)]
 pub struct SettingsView {
     /// The currency of totals.
     pub currency: Currency,
@@ -70,7 +125,9 @@ pub struct SettingsView {
     /// What becomes of a customer that matches no account.
     pub accounts: AccountsMode,
     /// The rate table.
-    pub rates: Option<Rates>,
+    pub rates: Option<RatesView>,
+    /// How the bank's rates are; `None` if the workspace sets its own.
+    pub rates_status: Option<RatesStatus>,
 }
 
 impl Settings {
@@ -107,8 +164,67 @@ impl Settings {
             mrr_policy: self.policy(),
             backfill_days: self.backfill_days(),
             accounts: self.accounts,
-            rates: self.rates.clone(),
+            rates: self.rates_view(),
+            rates_status: self.ecb.as_ref().map(EcbState::status),
         }
+    }
+
+    fn rates_view(&self) -> Option<RatesView> {
+        let wanted = self.ecb.as_ref().map(|_| RateSource::Ecb);
+        let source = wanted.or(self.rates.as_ref().map(|rates| rates.source))?;
+        let as_of = self.rates.as_ref().map(|rates| rates.as_of);
+        let per_unit = self.rates.as_ref().map(|rates| rates.per_unit.clone()).unwrap_or_default();
+        Some(RatesView { source, as_of, per_unit })
+    }
+
+    /// Works out the rates that are used from the bank's, where the workspace wants them. What the bank does not name
+    /// is said in the state, and changes nothing.
+    pub(crate) fn follow_ecb(&mut self) {
+        let own = self.currency();
+        let Some(ecb) = &mut self.ecb else { return };
+        let Some(reference) = &ecb.rates else { return };
+        match reference.rates_in(own) {
+            Ok(rates) => {
+                self.rates = Some(rates);
+                ecb.problem.take_if(|problem| problem.code == CURRENCY_WITHOUT_RATES);
+            }
+            Err(error) => {
+                // Rates into another currency would be worse than none.
+                self.rates = None;
+                ecb.problem = Some(Problem {
+                    code: CURRENCY_WITHOUT_RATES.into(),
+                    message: format!("Nothing can be converted: {error}."),
+                    fix: "Choose another currency for the totals, or set rates of your own.".into(),
+                });
+            }
+        }
+    }
+}
+
+impl RatesPatch {
+    /// The table that is given, if one is.
+    fn given(&self) -> Option<Rates> {
+        let (as_of, per_unit) = (self.as_of?, self.per_unit.clone()?);
+        Some(Rates { source: self.source, as_of, per_unit })
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let refuse = |detail: String| Refusal::invalid("rates_invalid", "rates", detail);
+        match self.given() {
+            Some(rates) => rates.check().map_err(|error| refuse(error.to_string())),
+            None if self.source == RateSource::Manual => {
+                Err(refuse("Rates of your own need as_of, the day that they are of, and per_unit".into()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn apply(&self, settings: &mut Settings) {
+        settings.rates = self.given().or(settings.rates.take());
+        settings.ecb = match self.source {
+            RateSource::Manual => None,
+            RateSource::Ecb => Some(settings.ecb.take().unwrap_or_default()),
+        };
     }
 }
 
@@ -124,7 +240,7 @@ impl SettingsPatch {
             return Err(Refusal::invalid("backfill_days_invalid", "backfill_days", detail));
         }
         if let Some(rates) = &self.rates {
-            rates.check().map_err(|error| Refusal::invalid("rates_invalid", "rates", error.to_string()))?;
+            rates.check()?;
         }
         Ok(())
     }
@@ -141,7 +257,10 @@ impl SettingsPatch {
         settings.mrr_policy = self.mrr_policy.clone().or(settings.mrr_policy.take());
         settings.backfill_days = self.backfill_days.or(settings.backfill_days);
         settings.accounts = self.accounts.unwrap_or(settings.accounts);
-        settings.rates = self.rates.clone().or(settings.rates.take());
+        if let Some(rates) = &self.rates {
+            rates.apply(settings);
+        }
+        settings.follow_ecb();
     }
 }
 
@@ -166,6 +285,11 @@ impl App {
             before
         };
         let (after, before) = self.store().change_settings(ws, change).await?;
+        let view = |settings: &Settings| serde_json::to_value(settings.view()).map_err(Refusal::internal);
+        if before != after {
+            let deed = Deed::new(Action::SettingsChanged).changed(&view(&before)?, &view(&after)?);
+            self.note(ws, deed).await?;
+        }
         let same_money = (before.currency(), before.policy(), &before.rates, before.accounts)
             == (after.currency(), after.policy(), &after.rates, after.accounts);
         if !same_money {

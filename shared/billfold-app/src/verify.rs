@@ -7,16 +7,36 @@ use crate::connect::unreachable;
 use crate::refusal::{Kind as Sort, Refusal};
 use crate::sync::page::{endpoint_of, follow, reading};
 use crate::webhook::fold::{FoldError, fold_fetched};
+use billfold_core::audit::{Action, Deed};
 use billfold_core::facts::{Fact, Kind};
-use billfold_core::id::WorkspaceId;
+use billfold_core::id::{AccountId, WorkspaceId};
 use billfold_core::stripe::Reading;
 use billfold_stripe::{Client, Retrieved, StripeError};
+use futures::future::ready;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use serde_json::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+use utoipa::ToSchema;
 
 /// Objects that are asked for at once.
 const FETCHES_AT_ONCE: usize = 8;
+
+/// How long one call compares; whoever wants more calls again from where it ended.
+const COMPARES_FOR: Duration = Duration::from_secs(30);
+
+/// Which objects are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compared {
+    /// So many by chance.
+    Sample(usize),
+    /// All, in a fixed order, behind a place that an earlier report ended at.
+    All {
+        /// The place.
+        after: Option<String>,
+    },
+}
 
 /// Whether what differs is put right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +48,8 @@ pub enum Repair {
 }
 
 /// What a drift check found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = VerifyReport)]
 pub struct Report {
     /// Objects that are stored.
     pub stored: usize,
@@ -40,10 +61,23 @@ pub struct Report {
     pub repaired: usize,
     /// Every field that differs.
     pub differences: Vec<Difference>,
+    /// Accounts whose movements do not sum to their MRR. There should never be one.
+    pub unbalanced: Vec<Unbalanced>,
+    /// Where to go on, if time was up before the end.
+    pub next: Option<String>,
+}
+
+/// An account whose ledger does not balance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Unbalanced {
+    /// The account.
+    pub account_id: AccountId,
+    /// What does not fit.
+    pub message: String,
 }
 
 /// A field that is not what Stripe says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Difference {
     /// The kind of object.
     pub kind: Kind,
@@ -58,19 +92,19 @@ pub struct Difference {
 }
 
 impl App {
-    /// Compares stored objects with Stripe's: `sample` of them by chance, or all.
+    /// Compares stored objects with Stripe's, for as long as a caller waits.
     ///
     /// # Errors
     /// [`Refusal`] if nothing is connected, or Stripe does not answer.
-    pub async fn verify(&self, ws: &WorkspaceId, sample: Option<usize>, repair: Repair) -> Result<Report, Refusal> {
+    pub async fn verify(&self, ws: &WorkspaceId, which: Compared, repair: Repair) -> Result<Report, Refusal> {
         let Some(stripe) = self.connected_stripe(ws).await? else {
             return Err(Refusal::new(Sort::Conflict, "not_connected", "Connect Stripe first."));
         };
         let mut facts = self.every_fact(ws).await?;
         let mut report = Report { stored: facts.len(), ..Report::default() };
-        if let Some(sample) = sample {
-            facts = some_of(facts, sample, random_u64()?);
-        }
+        facts = chosen(facts, &which, random_u64()?);
+        let places: Vec<String> = facts.iter().map(place).collect();
+        let started = Instant::now();
         let stripe = &stripe;
         let compare = |fact: Fact| async move {
             let differences = self.differences(ws, stripe, &fact).await?;
@@ -79,7 +113,8 @@ impl App {
             }
             Ok::<_, Refusal>(differences)
         };
-        let mut compared = stream::iter(facts.into_iter().map(compare)).buffer_unordered(FETCHES_AT_ONCE);
+        let in_time = stream::iter(facts).take_while(|_| ready(started.elapsed() < COMPARES_FOR));
+        let mut compared = in_time.map(compare).buffered(FETCHES_AT_ONCE);
         while let Some(differences) = compared.try_next().await? {
             report.checked = report.checked.saturating_add(1);
             let differs = usize::from(!differences.is_empty());
@@ -87,7 +122,17 @@ impl App {
             report.repaired = report.repaired.saturating_add(if repair == Repair::Yes { differs } else { 0 });
             report.differences.extend(differences);
         }
+        if report.checked < places.len() && matches!(which, Compared::All { .. }) {
+            report.next = report.checked.checked_sub(1).and_then(|last| places.get(last).cloned());
+        }
+        if report.next.is_none() {
+            report.unbalanced = self.unbalanced(ws).await?;
+        }
         report.differences.sort_by(|a, b| (a.kind, &a.id, &a.field).cmp(&(b.kind, &b.id, &b.field)));
+        if report.repaired > 0 {
+            let told = serde_json::json!({"repaired": report.repaired});
+            self.note(ws, Deed::new(Action::DataRepaired).after(told)).await?;
+        }
         Ok(report)
     }
 
@@ -98,9 +143,7 @@ impl App {
         let unknown = unknown.into_iter().map(|matched| matched.customer);
         for customer in self.every_customer(ws).await?.into_iter().chain(unknown) {
             let rows = self.store().customer_rows(ws, &customer).await?;
-            facts.extend(rows.customer.map(|one| Fact::Customer(Box::new(one))));
-            facts.extend(rows.subscriptions.into_iter().map(|one| Fact::Subscription(Box::new(one))));
-            facts.extend(rows.invoices.into_iter().map(|one| Fact::Invoice(Box::new(one))));
+            facts.extend(rows.into_facts());
         }
         Ok(facts)
     }
@@ -122,10 +165,7 @@ impl App {
             return Ok(catalogue.into_iter().find(|one| one.kind() == fact.kind() && one.id() == fact.id()));
         };
         let rows = self.store().customer_rows(ws, customer).await?;
-        let all = rows.customer.map(|one| Fact::Customer(Box::new(one))).into_iter();
-        let all = all.chain(rows.subscriptions.into_iter().map(|one| Fact::Subscription(Box::new(one))));
-        let mut all = all.chain(rows.invoices.into_iter().map(|one| Fact::Invoice(Box::new(one))));
-        Ok(all.find(|one| one.kind() == fact.kind() && one.id() == fact.id()))
+        Ok(rows.into_facts().find(|one| one.kind() == fact.kind() && one.id() == fact.id()))
     }
 }
 
@@ -159,6 +199,22 @@ fn upstream(error: StripeError) -> Refusal {
         }
         _ => unreachable(error),
     }
+}
+
+/// The facts that are compared. Those behind a place are the same whatever has changed before it.
+fn chosen(mut facts: Vec<Fact>, which: &Compared, seed: u64) -> Vec<Fact> {
+    match which {
+        Compared::Sample(sample) => some_of(facts, *sample, seed),
+        Compared::All { after } => {
+            facts.sort_by_cached_key(place);
+            facts.retain(|fact| after.as_ref().is_none_or(|after| place(fact) > *after));
+            facts
+        }
+    }
+}
+
+fn place(fact: &Fact) -> String {
+    format!("{} {}", fact.kind().as_str(), fact.id())
 }
 
 /// Some of many, by chance, each at most once.
@@ -240,6 +296,21 @@ mod tests {
         let mut found = Vec::new();
         differing("items".into(), &json!([1, 2]), &json!([1]), &mut found);
         assert_eq!(found, [("items".to_owned(), json!([1, 2]), json!([1]))]);
+    }
+
+    #[test]
+    fn all_go_on_behind_the_place_where_the_last_ended() {
+        let coupon =
+            |id: &str| Fact::from_json(Kind::Coupon, &format!(r#"{{"id":"{id}","duration":"once"}}"#)).unwrap();
+        let ids = |after: Option<&str>| -> Vec<String> {
+            let facts = ["b", "c", "a"].map(coupon).into();
+            let all = chosen(facts, &Compared::All { after: after.map(str::to_owned) }, 1);
+            all.iter().map(|fact| fact.id().to_owned()).collect()
+        };
+        assert_eq!(ids(None), ["a", "b", "c"]);
+        assert_eq!(ids(Some("coupon a")), ["b", "c"]);
+        assert_eq!(ids(Some("coupon bb")), ["c"]);
+        assert_eq!(ids(Some("price a")), [""; 0]);
     }
 
     #[test]

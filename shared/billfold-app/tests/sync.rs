@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod ecb;
 mod world;
 
 use billfold_app::{Kind, OtherData};
@@ -188,7 +189,7 @@ async fn another_account_or_mode_needs_a_word_before_it_replaces_what_is_here() 
     elsewhere.connect_with(other.sim.api_key(), OtherData::Replace).await.unwrap();
     elsewhere.work();
     assert_eq!(elsewhere.finished().await.error, None);
-    elsewhere.assert_exact_for(&other.sim.truth()).await;
+    elsewhere.assert_exact_for(&other.sim).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,5 +229,52 @@ async fn a_permission_taken_away_in_the_middle_of_a_run_fails_it_with_the_fix() 
     world.sim.grant(world.sim.api_key(), "rak_invoice_read");
     world.sim.set_limits(Limits::default());
     assert_eq!(world.resync().await.status, RunStatus::Succeeded);
+    world.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_back_costs_a_few_pages_and_is_no_record_of_the_stage() {
+    let world = World::new(16, 1000).await;
+    world.connect().await.unwrap();
+    let run = world.finished().await;
+    let truth = world.sim.truth();
+    assert!(truth.counts["refunds"] > 20 && truth.counts["disputes"] > 2 && truth.counts["credit_notes"] > 5);
+    assert_eq!(run.stage(Stage::Invoices).unwrap().records, truth.counts["invoices"]);
+    let requests = world.sim.requests().by_endpoint;
+    let of = |path: &str| requests.get(&format!("GET /v1/{path}")).copied().unwrap_or(0);
+    // One of each is the probe of the permission.
+    let back = of("refunds") + of("disputes") - 1 + of("credit_notes") - 1;
+    let pages = ["refunds", "disputes", "credit_notes"].map(|list| truth.counts[list].div_ceil(100).max(1));
+    assert_eq!(back, pages.iter().sum::<u64>(), "{requests:?}");
+    assert_eq!(of("invoice_payments"), 0, "no payment is asked about by itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lifetime_value_is_shown_without_what_the_key_may_not_read_and_says_so() {
+    let world = World::new(17, 300).await;
+    let missing = ["rak_charge_read", "rak_dispute_read", "rak_credit_note_read"];
+    for permission in missing {
+        world.sim.revoke(world.sim.api_key(), permission);
+    }
+    world.connect().await.unwrap();
+    let run = world.finished().await;
+    assert_eq!((run.status, &run.error), (RunStatus::Succeeded, &None), "lifetime value is no stage");
+    for billing in world.accounts().await.values() {
+        let without: Vec<&str> = billing["lifetime_value_without"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["fix"].as_str().unwrap())
+            .collect();
+        assert_eq!(without.len(), 3, "{without:?}");
+        assert!(without.contains(&"Grant read access to Charges and Refunds in your restricted key"), "{without:?}");
+        assert!(billing["invoices"].as_array().unwrap().iter().all(|row| row["refunded"].is_null()));
+    }
+    for permission in missing {
+        world.sim.grant(world.sim.api_key(), permission);
+    }
+    assert_eq!(world.resync().await.status, RunStatus::Succeeded);
+    let accounts = world.accounts().await;
+    assert!(accounts.values().all(|billing| billing["lifetime_value_without"].as_array().unwrap().is_empty()));
     world.assert_exact().await;
 }

@@ -4,7 +4,9 @@ use crate::absent::{NoQueue, NoVault};
 use crate::config::{ConfigError, Environment};
 use crate::sdk::sdk;
 use aws_types::SdkConfig;
-use billfold_app::{App, AppError, BACKFILL_DAYS_MAX, Config, LimitsConfig, Parts, Queue, SystemClock, Vault};
+use billfold_app::{
+    App, AppError, BACKFILL_DAYS_MAX, Config, ECB_DAILY_URL, LimitsConfig, Parts, Queue, SystemClock, Vault,
+};
 use billfold_store::Store;
 use billfold_stripe::Base;
 use std::sync::Arc;
@@ -98,7 +100,8 @@ impl Deployment {
         let limits =
             LimitsConfig { share: self.environment.number("STRIPE_SHARE", 0.0, 1.0)?, ..LimitsConfig::default() };
         let public_url = self.environment.optional("PUBLIC_URL").unwrap_or_default().to_owned();
-        Ok(Config { stripe: base.map_err(invalid)?, limits, public_url })
+        let rates_url = self.environment.optional("RATES_URL").unwrap_or(ECB_DAILY_URL).to_owned();
+        Ok(Config { stripe: base.map_err(invalid)?, limits, public_url, rates_url })
     }
 
     /// The queues that the function was told of.

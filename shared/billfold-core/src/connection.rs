@@ -19,6 +19,10 @@ pub struct Connection {
     pub permissions: Vec<Permission>,
     /// End of the last run that succeeded.
     pub last_sync_at: Option<Timestamp>,
+    /// Since when changes of MRR are seen happening: the begin of the first run that read everything. What is older is
+    /// worked out, and marked as such (MRR.md §4).
+    #[serde(default)]
+    pub observed_since: Option<Timestamp>,
     /// What the last run that read anything has stored.
     pub records_synced: Records,
     /// Customers that had an account when the last run ended.
@@ -47,6 +51,7 @@ pub struct ConnectedKey {
 
 /// One thing that Billfold reads, and whether the key may.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Permission {
     /// What is read, as Stripe's dashboard calls it.
     pub resource: String,
@@ -64,6 +69,7 @@ pub struct Permission {
 
 /// Whether a key may read something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// It may.
@@ -76,6 +82,7 @@ pub enum Access {
 
 /// How many objects are stored, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Records {
     /// Products.
     pub products: u64,

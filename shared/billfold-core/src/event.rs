@@ -223,6 +223,10 @@ fn about(name: &str, object: &str) -> About {
         Some(id) => About::Touched(kind, id),
         None => About::Nothing,
     };
+    let own = |kind: Kind| match head.id.as_ref().filter(|id| plausible(id)) {
+        Some(id) => About::Touched(kind, id.clone()),
+        None => About::Nothing,
+    };
     match head.object.as_deref() {
         Some("product") => whole(Kind::Product, head.id),
         Some("price") => whole(Kind::Price, head.id),
@@ -235,8 +239,16 @@ fn about(name: &str, object: &str) -> About {
             Some(Named::Other(_)) | None => touched(Kind::Customer, head.customer),
             subscription => touched(Kind::Subscription, subscription),
         },
-        // Money that went back shows on the invoice, where the object names it; since basil refunds and disputes do not.
-        Some("credit_note" | "refund" | "charge" | "dispute") => touched(Kind::Invoice, head.invoice),
+        // Late versions name the customer, under whom it is kept; a dispute's charge is shown only to who asks for it.
+        Some("refund") if matches!(&head.customer, Some(Named::Id(_) | Named::Object { .. })) => {
+            whole(Kind::Refund, head.id)
+        }
+        Some("refund") => own(Kind::Refund),
+        Some("dispute") => own(Kind::Dispute),
+        // Before basil a note names its refund, but not how much of it.
+        Some("credit_note") => own(Kind::CreditNote),
+        // `charge.refunded`: every refund has an event of its own, but only the charge knew its invoice before basil.
+        Some("charge") => touched(Kind::Invoice, head.invoice),
         _ => About::Nothing,
     }
 }
@@ -260,8 +272,8 @@ pub fn is_complete(fact: &Fact) -> bool {
         AppliedDiscount::Id(_) => false,
     };
     match fact {
-        Fact::Price(_) | Fact::Coupon(_) => false,
-        Fact::Product(_) | Fact::Invoice(_) => true,
+        Fact::Price(_) | Fact::Coupon(_) | Fact::Dispute(_) | Fact::CreditNote(_) => false,
+        Fact::Product(_) | Fact::Invoice(_) | Fact::Refund(_) => true,
         Fact::Customer(customer) => customer.discount.iter().all(is_whole),
         Fact::Subscription(one) => {
             let on_items = one.items.iter().flat_map(|item| &item.discounts);

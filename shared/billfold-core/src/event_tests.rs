@@ -45,14 +45,25 @@ fn what_shows_on_another_object_names_it() {
     let on_subscription = r#"{"id":"di_1","object":"discount","customer":"cus_1","subscription":"sub_1"}"#;
     check("customer.discount.created", on_subscription, About::Touched(Kind::Subscription, "sub_1".into()));
     let note = r#"{"id":"cn_1","object":"credit_note","invoice":{"id":"in_1"}}"#;
-    check("credit_note.created", note, About::Touched(Kind::Invoice, "in_1".into()));
+    check("credit_note.created", note, About::Touched(Kind::CreditNote, "cn_1".into()));
     check(
         "charge.refunded",
         r#"{"id":"ch_1","object":"charge","invoice":"in_1"}"#,
         About::Touched(Kind::Invoice, "in_1".into()),
     );
-    check("refund.created", r#"{"id":"re_1","object":"refund","charge":"ch_1"}"#, About::Nothing);
-    check("charge.dispute.created", r#"{"id":"dp_1","object":"dispute","invoice":7}"#, About::Nothing);
+    check("charge.refunded", r#"{"id":"ch_1","object":"charge"}"#, About::Nothing);
+}
+
+#[test]
+fn what_does_not_say_all_that_is_kept_of_it_is_asked_for() {
+    let refund = r#"{"id":"re_1","object":"refund","charge":"ch_1","customer":"cus_1"}"#;
+    check("refund.created", refund, About::Object(Kind::Refund, "re_1".into()));
+    for nobodys in [r#"{"id":"re_1","object":"refund"}"#, r#"{"id":"re_1","object":"refund","customer":null}"#] {
+        check("refund.failed", nobodys, About::Touched(Kind::Refund, "re_1".into()));
+    }
+    let dispute = r#"{"id":"dp_1","object":"dispute","invoice":7}"#;
+    check("charge.dispute.created", dispute, About::Touched(Kind::Dispute, "dp_1".into()));
+    check("credit_note.voided", r#"{"object":"credit_note"}"#, About::Nothing);
 }
 
 #[test]

@@ -51,6 +51,11 @@ macro_rules! ids {
     ($odd:ident: $($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(
+            feature = "openapi",
+            derive(utoipa::ToSchema),
+            schema(value_type = String, min_length = 1, max_length = 255)
+        )]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Box<str>);
 
@@ -119,6 +124,14 @@ ids! { odd_in_stripes:
     ItemId;
     /// Stripe's `in_…`.
     InvoiceId;
+    /// Stripe's `pi_…`, or the `ch_…` of a charge.
+    PaymentId;
+    /// Stripe's `re_…`.
+    RefundId;
+    /// Stripe's `dp_…` (`du_…` for later ones).
+    DisputeId;
+    /// Stripe's `cn_…`.
+    CreditNoteId;
     /// Stripe's `il_…`.
     LineId;
     /// Stripe's `price_…` (or an old plan's id).

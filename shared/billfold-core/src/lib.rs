@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should"))]
 
+pub mod audit;
 pub mod billing;
 pub mod connection;
 pub mod event;
@@ -13,11 +14,14 @@ pub mod facts;
 pub mod fold;
 pub mod id;
 pub mod key;
+pub mod ledger;
 pub mod matching;
 pub mod money;
 pub mod mrr;
 pub mod run;
+pub mod signal;
 pub mod signature;
 pub mod stripe;
+pub mod text;
 pub mod webhook;
 pub mod window;

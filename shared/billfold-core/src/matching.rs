@@ -1,5 +1,5 @@
-//! Which account a Stripe customer belongs to: by hand, then by the domain in its `metadata`, then by its e-mail
-//! domain; a personal address never joins people together.
+//! Which account a Stripe customer belongs to: by hand, then by its id where an account names it, then by the domain in
+//! its `metadata`, then by its e-mail domain; a personal address never joins people together.
 
 use crate::facts::Customer;
 use crate::id::{AccountId, CustomerId};
@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 
 /// The `metadata` key whose value names the company's domain.
 pub const DOMAIN_METADATA_KEY: &str = "domain";
+
+/// The system in whose name a given account names customers of Stripe: `external_ids: {"stripe": "cus_…"}`.
+pub const STRIPE_SYSTEM: &str = "stripe";
 
 /// Mail providers whose addresses belong to people and not to a company.
 const PERSONAL_DOMAINS: [&str; 44] = [
@@ -59,10 +62,13 @@ const PERSONAL_DOMAINS: [&str; 44] = [
 
 /// How a customer was matched; the order is the order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MatchRule {
     /// A person said so; wins over every rule and survives a re-sync.
     ByHand,
+    /// A given account names the customer among its external ids.
+    ExternalId,
     /// `metadata.domain`.
     MetadataDomain,
     /// The domain of the e-mail address.
@@ -135,6 +141,68 @@ pub fn account_of_customer(customer: &CustomerId) -> Option<AccountId> {
     account_id("customer", customer.as_str())
 }
 
+/// The id of an account that was given with a name and nothing else to know it by.
+#[must_use]
+pub fn account_of_name(name: &str) -> Option<AccountId> {
+    account_id("name", name)
+}
+
+/// What a system other than Billfold calls an account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExternalId {
+    system: Box<str>,
+    value: Box<str>,
+}
+
+/// The text is not the name of a system, or not an id in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a system's name has from 1 to 64 letters, digits, dots, hyphens or underscores, and an id in it from 1 to 255 \
+     characters without control characters"
+)]
+pub struct ExternalIdError;
+
+impl ExternalId {
+    /// Takes a system's name and an id in it.
+    ///
+    /// # Errors
+    /// [`ExternalIdError`] if either is not one.
+    pub fn new(system: &str, value: &str) -> Result<Self, ExternalIdError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let system_is_one = (1..=64).contains(&system.len()) && system.chars().all(plain);
+        let value_is_one = !value.is_empty() && value.chars().count() <= 255 && !value.chars().any(char::is_control);
+        if system_is_one && value_is_one {
+            Ok(Self { system: system.into(), value: value.into() })
+        } else {
+            Err(ExternalIdError)
+        }
+    }
+
+    /// A customer of Stripe, as an account names it.
+    #[must_use]
+    pub fn of_customer(customer: &CustomerId) -> Self {
+        Self { system: STRIPE_SYSTEM.into(), value: customer.as_str().into() }
+    }
+
+    /// The customer that it names, if it names one.
+    #[must_use]
+    pub fn customer(&self) -> Option<CustomerId> {
+        Some(()).filter(|()| &*self.system == STRIPE_SYSTEM).and_then(|()| CustomerId::new(self.value()).ok())
+    }
+
+    /// The system's name.
+    #[must_use]
+    pub fn system(&self) -> &str {
+        &self.system
+    }
+
+    /// The id in it.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
 fn account_id(what: &str, value: &str) -> Option<AccountId> {
     let digest = Sha256::digest(format!("{what}:{value}"));
     let short = hex::encode(digest.get(..12)?);
@@ -194,6 +262,25 @@ mod tests {
         assert_ne!(account_of_domain("acme.com"), account_of_domain("acme.org"));
         let same_text = CustomerId::new("acme.com").unwrap();
         assert_ne!(account_of_domain("acme.com"), account_of_customer(&same_text));
+    }
+
+    #[test]
+    fn an_external_id_has_a_system_and_a_value_that_fit_a_key() {
+        let check = |system: &str, value: &str, good: bool| {
+            assert_eq!(ExternalId::new(system, value).is_ok(), good, "{system:?} {value:?}");
+        };
+        check("stripe", "cus_1", true);
+        check("crm.eu-1", "a#b c 🎉", true);
+        for system in ["", "a b", "a#b", "ä", &"x".repeat(65)] {
+            check(system, "1", false);
+        }
+        for value in ["", "a\nb", "\u{0}", &"x".repeat(256)] {
+            check("crm", value, false);
+        }
+        let customer = CustomerId::new("cus_1").unwrap();
+        assert_eq!(ExternalId::new("stripe", "cus_1").unwrap().customer(), Some(customer.clone()));
+        assert_eq!(ExternalId::of_customer(&customer), ExternalId::new("stripe", "cus_1").unwrap());
+        assert_eq!(ExternalId::new("crm", "cus_1").unwrap().customer(), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// The stages in the order in which a reader sees them. Those that read from Stripe run side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Products, and the coupons that discounts refer to.
@@ -46,6 +47,7 @@ impl Stage {
 
 /// Why a run was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// A key was connected.
@@ -58,6 +60,7 @@ pub enum Trigger {
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// At work, or waiting for Stripe.
@@ -72,6 +75,7 @@ pub enum RunStatus {
 
 /// Where a stage stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StageStatus {
     /// Not begun.
@@ -88,6 +92,7 @@ pub enum StageStatus {
 
 /// What went wrong and what to do about it, in words for the person who can.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// A stable word.
     pub code: String,
@@ -99,6 +104,7 @@ pub struct Problem {
 
 /// One stage of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StageState {
     /// Which stage.
     pub name: Stage,

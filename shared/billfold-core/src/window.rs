@@ -36,11 +36,17 @@ pub enum Listing {
     Subscriptions,
     /// Invoices of the backfill window.
     Invoices,
+    /// Refunds made in the backfill window.
+    Refunds,
+    /// Disputes opened in the backfill window.
+    Disputes,
+    /// Credit notes issued in the backfill window.
+    CreditNotes,
 }
 
 impl Listing {
     /// Every list, the longest first: where requests are short, the longest must not wait.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Invoices,
         Self::Subscriptions,
         Self::Customers,
@@ -48,6 +54,9 @@ impl Listing {
         Self::Coupons,
         Self::ActivePrices,
         Self::ArchivedPrices,
+        Self::Refunds,
+        Self::CreditNotes,
+        Self::Disputes,
     ];
 
     /// The stage that the list belongs to.
@@ -58,7 +67,7 @@ impl Listing {
             Self::ActivePrices | Self::ArchivedPrices => Stage::Prices,
             Self::Customers => Stage::Customers,
             Self::Subscriptions => Stage::Subscriptions,
-            Self::Invoices => Stage::Invoices,
+            Self::Invoices | Self::Refunds | Self::Disputes | Self::CreditNotes => Stage::Invoices,
         }
     }
 
@@ -72,7 +81,24 @@ impl Listing {
             Self::Customers => Kind::Customer,
             Self::Subscriptions => Kind::Subscription,
             Self::Invoices => Kind::Invoice,
+            Self::Refunds => Kind::Refund,
+            Self::Disputes => Kind::Dispute,
+            Self::CreditNotes => Kind::CreditNote,
         }
+    }
+
+    /// Whether it is read beside the list that its stage is named after: its rows are none of the stage's records, and
+    /// without the permission for it the stage is done all the same.
+    #[must_use]
+    pub fn is_beside(self) -> bool {
+        matches!(self, Self::Coupons | Self::Refunds | Self::Disputes | Self::CreditNotes)
+    }
+
+    /// Whether only the backfill window of it is read. What went back went back after its invoice was made, so the
+    /// window of invoices is enough.
+    #[must_use]
+    pub fn is_windowed(self) -> bool {
+        self.stage() == Stage::Invoices
     }
 }
 

@@ -4,10 +4,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use billfold_core::facts::{
-    AppliedDiscount, Fact, Interval, Invoice, InvoiceStatus, Kind, PriceKind, Subscription, SubscriptionStatus,
-    TiersMode,
+    AppliedDiscount, DisputeStatus, Fact, Interval, Invoice, InvoiceStatus, Kind, PriceKind, RefundStatus,
+    Subscription, SubscriptionStatus, TiersMode,
 };
-use billfold_core::stripe::{Reading, Unreadable, read, read_item};
+use billfold_core::id::PaymentId;
+use billfold_core::stripe::{Reading, Unreadable, read, read_invoice_of_payment, read_item};
 use serde_json::{Value, json};
 
 fn recorded(file: &str) -> String {
@@ -18,7 +19,8 @@ fn fact(kind: Kind, json: &str) -> Fact {
     match read(kind, json).unwrap() {
         Reading::Live { fact, nested: None } => {
             let stored = fact.to_json().unwrap();
-            assert_eq!(Fact::from_json(kind, &stored).unwrap(), fact, "what is stored is read back the same");
+            let again = Fact::from_json(kind, &stored).unwrap();
+            assert_eq!(again.to_json().unwrap(), stored, "what is stored is read back the same");
             fact
         }
         other => panic!("{other:?}"),
@@ -184,8 +186,83 @@ fn stubs_and_previews_are_no_facts() {
 }
 
 #[test]
+fn an_invoice_knows_its_payments_in_both_shapes_and_they_are_no_part_of_the_fact() {
+    let head = r#""id":"in_1","customer":"cus_1","currency":"usd","created":1,"status":"paid""#;
+    let payments = |rest: &str| -> Vec<String> {
+        let read = invoice(&format!("{{{head}{rest}}}"));
+        assert!(!serde_json::to_string(&read).unwrap().contains("pi_1"));
+        read.payments.iter().map(|id| id.as_str().to_owned()).collect()
+    };
+    let listed = r#","payments":{"object":"list","has_more":false,"data":[
+        {"id":"inpay_2","invoice":"in_1","payment":{"type":"payment_intent","payment_intent":"pi_2"}},
+        {"id":"inpay_1","invoice":"in_1","payment":{"type":"payment_intent","payment_intent":{"id":"pi_1"}}},
+        {"id":"inpay_3","invoice":"in_1","payment":{"type":"charge","charge":"ch_3"}},
+        {"id":"inpay_4","invoice":"in_1","payment":{"type":"payment_record","payment_record":"pr_4"}}]}"#;
+    assert_eq!(payments(listed), ["ch_3", "pi_1", "pi_2"]);
+    assert_eq!(payments(r#","payment_intent":"pi_1","charge":"ch_1""#), ["ch_1", "pi_1"]);
+    assert!(payments(r#","payment_intent":null,"charge":null"#).is_empty() && payments("").is_empty());
+    let row = r#"{"id":"inpay_1","object":"invoice_payment","invoice":"in_7","payment":{"payment_intent":"pi_1"}}"#;
+    assert_eq!(read_invoice_of_payment(row).unwrap().as_str(), "in_7");
+    assert!(read_invoice_of_payment("{}").is_err());
+}
+
+#[test]
+fn money_back_names_its_customer_or_its_charge_does() {
+    let refund = |rest: &str| {
+        let text = format!(
+            r#"{{"id":"re_1","object":"refund","amount":300,"currency":"eur","created":5,"payment_intent":"pi_1",{rest}}}"#
+        );
+        read(Kind::Refund, &text).unwrap()
+    };
+    let listed = refund(r#""status":"succeeded","charge":{"id":"ch_1","customer":"cus_1"},"customer":"cus_1""#);
+    let Reading::Live { fact: Fact::Refund(one), nested: None } = &listed else { panic!("{listed:?}") };
+    assert_eq!((one.customer.as_str(), one.amount, &one.status), ("cus_1", 300, &RefundStatus::Succeeded));
+    assert_eq!(one.payment.ids().map(PaymentId::as_str).collect::<Vec<_>>(), ["pi_1", "ch_1"]);
+    let event = refund(r#""status":"succeeded","charge":"ch_1","customer":"cus_1""#);
+    assert_eq!(event, listed, "an event says what the list says");
+    let old = refund(r#""status":"succeeded","charge":{"id":"ch_1","customer":{"id":"cus_1","deleted":true}}"#);
+    assert_eq!(old, listed, "the charge knows the customer");
+    assert!(matches!(refund(r#""status":null,"charge":"ch_1","customer":null"#), Reading::Ignored { .. }));
+    let dispute = r#"{"id":"dp_1","object":"dispute","amount":300,"currency":"eur","created":5,"status":"lost",
+        "reason":"fraudulent","payment_intent":null,"charge":{"id":"ch_1","customer":"cus_1"}}"#;
+    match fact(Kind::Dispute, dispute) {
+        Fact::Dispute(one) => {
+            assert_eq!((one.customer.as_str(), one.reason.as_deref()), ("cus_1", Some("fraudulent")));
+            assert_eq!(one.status, DisputeStatus::Lost);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        read(Kind::Dispute, &dispute.replace(r#"{"id":"ch_1","customer":"cus_1"}"#, r#""ch_1""#)).unwrap(),
+        Reading::Ignored { .. }
+    ));
+}
+
+#[test]
+fn a_credit_note_says_what_it_paid_out_as_refunds() {
+    let note = r#"{"id":"cn_1","object":"credit_note","customer":"cus_1","invoice":{"id":"in_1"},"currency":"usd",
+        "created":5,"status":"issued","amount":900,"pre_payment_amount":400,"post_payment_amount":500,
+        "refunds":[{"amount_refunded":200,"refund":"re_1","type":"refund"},
+                   {"amount_refunded":100,"refund":null,"payment_record_refund":{"payment_record":"pr_1"}}]}"#;
+    let Fact::CreditNote(note) = fact(Kind::CreditNote, note) else { panic!("another kind") };
+    assert_eq!((note.invoice.as_str(), note.after_payment), ("in_1", 500));
+    let paid_out: Vec<_> = note.paid_out.iter().map(|part| (part.refund.as_str(), part.amount)).collect();
+    assert_eq!(paid_out, [("re_1", 200)]);
+}
+
+#[test]
 fn nonsense_is_an_error_and_never_a_panic() {
-    for kind in [Kind::Product, Kind::Price, Kind::Coupon, Kind::Customer, Kind::Subscription, Kind::Invoice] {
+    for kind in [
+        Kind::Product,
+        Kind::Price,
+        Kind::Coupon,
+        Kind::Customer,
+        Kind::Subscription,
+        Kind::Invoice,
+        Kind::Refund,
+        Kind::Dispute,
+        Kind::CreditNote,
+    ] {
         for text in ["", "null", "[]", "{}", "\"x\"", r#"{"id":""}"#, r#"{"id":"a\tb","deleted":"yes"}"#, r#"{"id":1}"#]
         {
             assert!(read(kind, text).is_err(), "{kind:?} {text}");

@@ -5,6 +5,7 @@
 //! - [`queue`], [`vault`]: the local sides of the two ports; [`worker`] takes from the queue.
 //! - [`data_dir`]: the folder that all of it is kept in.
 //! - [`demo`]: a simulated Stripe, connected, synced, shown and checked.
+//! - `listen`: connections, and how long one may do nothing.
 //! - [`client`], [`show`], [`cli`]: the commands that talk to a running process, and what they print.
 
 pub mod cli;
@@ -13,6 +14,7 @@ pub mod client;
 mod clock_for_tests;
 pub mod data_dir;
 pub mod demo;
+mod listen;
 mod parked;
 pub mod queue;
 pub mod serve;

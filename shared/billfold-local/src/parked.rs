@@ -2,39 +2,37 @@
 //! the same is a dead-letter queue with an alarm, so this is a part of local mode only.
 
 use crate::queue::{LocalQueue, Parked};
-use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::routing::get;
-use axum::{Json, Router};
-use billfold_app::auth::Tokens;
-use billfold_app::http::Problem;
-use billfold_app::{App, Refusal};
+use axum::{Extension, Json};
+use billfold_app::Refusal;
+use billfold_app::http::{Api, Member, Problem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// Where it is.
 pub(crate) const PATH: &str = "/v1/local/parked";
 
 /// What was given up.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ParkedList {
+    /// The messages.
     pub(crate) data: Vec<Parked>,
 }
 
-#[derive(Clone)]
-struct Context {
-    app: App,
-    queue: Arc<LocalQueue>,
-    tokens: Arc<Tokens>,
+pub(crate) fn router(queue: Arc<LocalQueue>) -> OpenApiRouter<Api> {
+    OpenApiRouter::default().routes(routes!(list)).layer(Extension(queue))
 }
 
-pub(crate) fn router(app: App, queue: Arc<LocalQueue>, tokens: Arc<Tokens>) -> Router {
-    Router::new().route(PATH, get(list)).with_state(Context { app, queue, tokens })
-}
-
-async fn list(State(context): State<Context>, headers: HeaderMap) -> Result<Json<ParkedList>, Problem> {
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let caller = context.tokens.verify(authorization, context.app.now())?;
-    let data = context.queue.parked(&caller.workspace).await.map_err(Refusal::from)?;
+/// Messages that were given up (local mode only)
+#[utoipa::path(
+    get,
+    path = "/v1/local/parked",
+    responses((status = 200, body = ParkedList)),
+    security(("token" = ["member"]))
+)]
+async fn list(who: Member, Extension(queue): Extension<Arc<LocalQueue>>) -> Result<Json<ParkedList>, Problem> {
+    let data = queue.parked(&who.0.workspace).await.map_err(Refusal::from)?;
     Ok(Json(ParkedList { data }))
 }

@@ -3,10 +3,11 @@
 //!
 //! It never looks into a message, and never gives one up silently: what keeps failing is parked, where it can be seen.
 
-use batch::Batch;
 use billfold_app::{Clock, Message, Queue, QueueError};
 use billfold_core::id::WorkspaceId;
 use billfold_store::{LocalRow, LocalRows, Store, StoreError};
+use events::EventLane;
+pub use events::{Finished, TakenEvent};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
+use utoipa::ToSchema;
 
 /// A worker that is silent this long has lost its message.
 pub const VISIBILITY: Duration = Duration::from_secs(60);
@@ -32,21 +34,20 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 pub enum Lane {
     /// Syncs, which take long.
     Sync,
-    /// Everything else.
+    /// Everything else but events, which have a lane of their own.
     Recompute,
-    /// Events from Stripe, which may come in thousands.
-    Event,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 3] = [Self::Sync, Self::Recompute, Self::Event];
+    pub const ALL: [Self; 2] = [Self::Sync, Self::Recompute];
 
-    fn of(message: &Message) -> Self {
+    /// `None` for events.
+    fn of(message: &Message) -> Option<Self> {
         match message {
-            Message::Sync { .. } => Self::Sync,
-            Message::Recompute { .. } | Message::Erase { .. } | Message::Events { .. } => Self::Recompute,
-            Message::Event { .. } => Self::Event,
+            Message::Sync { .. } => Some(Self::Sync),
+            Message::Recompute { .. } | Message::Erase { .. } | Message::Events { .. } => Some(Self::Recompute),
+            Message::Event { .. } => None,
         }
     }
 
@@ -54,7 +55,6 @@ impl Lane {
         match self {
             Self::Sync => "queue-sync",
             Self::Recompute => "queue-recompute",
-            Self::Event => "queue-event",
         }
     }
 }
@@ -79,9 +79,10 @@ pub struct Taken {
 }
 
 /// A message that broke its worker too often.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Parked {
     /// The message.
+    #[schema(value_type = Object)]
     pub message: Message,
     /// How often it broke its worker.
     pub failures: u32,
@@ -99,14 +100,30 @@ struct LaneState {
 
 /// The queue.
 pub struct LocalQueue {
-    lanes: [LaneState; 3],
-    batch: Batch,
+    lanes: [LaneState; 2],
+    events: EventLane,
     parked: LocalRows,
     clock: Arc<dyn Clock>,
+    keys: Keys,
+}
+
+/// Makes the keys of rows: sorted by when a message is due, then by when it was made.
+#[derive(Clone)]
+struct Keys {
+    clock: Arc<dyn Clock>,
     /// Orders messages of the same millisecond.
-    count: AtomicU64,
+    count: Arc<AtomicU64>,
     /// Keeps the keys of this process apart from those of an earlier one whose clock was ahead.
     process: u64,
+}
+
+impl Keys {
+    fn due_in(&self, after: Duration) -> String {
+        let now_ms = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
+        let due = now_ms.saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        format!("{due:015}#{count:012}#{:016x}", self.process)
+    }
 }
 
 impl LocalQueue {
@@ -122,14 +139,13 @@ impl LocalQueue {
             wake: Notify::new(),
         };
         let lanes = Lane::ALL.map(lane);
-        let queue = Self {
-            lanes,
-            batch: Batch::default(),
-            parked: store.local_rows("queue-parked"),
-            clock,
-            count: AtomicU64::new(0),
-            process: RandomState::new().hash_one(()),
-        };
+        let process = RandomState::new().hash_one(());
+        let keys = Keys { clock: Arc::clone(&clock), count: Arc::default(), process };
+        let make = keys.clone();
+        let parked = store.local_rows("queue-parked");
+        let make: events::MakeKey = Box::new(move |after| make.due_in(after));
+        let events = EventLane::open(store, Arc::clone(&clock), parked.clone(), make).await?;
+        let queue = Self { lanes, events, parked, clock, keys };
         for lane in &queue.lanes {
             for row in lane.rows.all().await? {
                 match serde_json::from_str::<Body>(&row.body) {
@@ -168,6 +184,28 @@ impl LocalQueue {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    /// Waits for events and takes as many as there are, up to a bound.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn next_events(&self) -> Result<Vec<TakenEvent>, StoreError> {
+        self.events.next().await
+    }
+
+    /// Is done with events, each in its way. One that is dropped instead is there again at once.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store; the events come back.
+    pub async fn finish_events(&self, finished: Vec<(TakenEvent, Finished)>) -> Result<(), StoreError> {
+        self.events.finish(finished).await
+    }
+
+    /// How many events are not acknowledged.
+    #[must_use]
+    pub fn waiting_events(&self) -> usize {
+        self.events.waiting()
     }
 
     /// Says that a worker is still at it.
@@ -232,15 +270,14 @@ impl LocalQueue {
     }
 
     fn lane(&self, lane: Lane) -> &LaneState {
-        let [sync, recompute, event] = &self.lanes;
+        let [sync, recompute] = &self.lanes;
         match lane {
             Lane::Sync => sync,
             Lane::Recompute => recompute,
-            Lane::Event => event,
         }
     }
 
-    async fn try_take(&self, state: &LaneState) -> Result<Looked, StoreError> {
+    async fn try_take(&self, state: &LaneState) -> Result<Looked<Taken>, StoreError> {
         loop {
             let _turn = state.turn.lock().await;
             let Some(row) = state.rows.below("~", 1).await?.into_iter().next() else {
@@ -286,23 +323,17 @@ impl LocalQueue {
         body: Body,
         after: Duration,
     ) -> Result<LocalRow, StoreError> {
-        let key = self.key_due_in(after);
+        let key = self.keys.due_in(after);
         let row = LocalRow { body: serde_json::json!(body).to_string(), ..row };
         state.rows.rename(&row, &key).await?;
         Ok(LocalRow { key, ..row })
     }
 
     async fn add(&self, message: Message, delay: Duration) -> Result<(), StoreError> {
-        let state = self.lane(Lane::of(&message));
-        if state.lane == Lane::Event {
-            let body = Body { message, failures: 0, in_flight: false };
-            let row = LocalRow { key: self.key_due_in(delay), body: serde_json::json!(body).to_string() };
-            self.batch.put(&state.rows, row).await?;
-            state.wake.notify_waiters();
-            return Ok(());
-        }
+        let Some(lane) = Lane::of(&message) else { return self.events.add(message, delay).await };
+        let state = self.lane(lane);
         let turn = state.turn.lock().await;
-        let key = self.key_due_in(delay);
+        let key = self.keys.due_in(delay);
         // Whoever takes the waiting one sees everything that was stored before this call, so a second adds nothing.
         let waiting = state.rows.all().await?.into_iter().find(|row| is_waiting(row, &message));
         match waiting {
@@ -323,13 +354,6 @@ impl LocalQueue {
     fn now_ms(&self) -> u64 {
         u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0)
     }
-
-    /// Sorts by when it is due, then by when it was made.
-    fn key_due_in(&self, after: Duration) -> String {
-        let due = self.now_ms().saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        format!("{due:015}#{count:012}#{:016x}", self.process)
-    }
 }
 
 impl Queue for LocalQueue {
@@ -338,8 +362,8 @@ impl Queue for LocalQueue {
     }
 }
 
-enum Looked {
-    Took(Box<Taken>),
+enum Looked<T> {
+    Took(Box<T>),
     DueIn(Duration),
 }
 
@@ -370,5 +394,6 @@ fn workspace(message: &Message) -> &WorkspaceId {
 }
 
 mod batch;
+mod events;
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,12 @@
 //! on one another and stopped in the other. Never decides anything about billing.
 
 use crate::data_dir::{DataDir, DataDirError};
+use crate::listen;
 use crate::queue::LocalQueue;
 use crate::vault::{LocalVault, MasterKey, VaultOpenError};
 use crate::worker::Workers;
-use billfold_app::auth::{LocalKeyError, LocalKeys, Role, Tokens};
-use billfold_app::{App, AppError, Clock, Config, LimitsConfig, Parts, Refusal, SystemClock, http};
+use billfold_app::auth::{IssuerConfig, IssuerError, LocalKeyError, LocalKeys, Role, Tokens};
+use billfold_app::{App, AppError, Clock, Config, ECB_DAILY_URL, LimitsConfig, Parts, Refusal, SystemClock, http};
 use billfold_core::id::WorkspaceId;
 use billfold_store::{Store, StoreError, embedded};
 use billfold_stripe::Base;
@@ -35,12 +36,14 @@ pub enum Data {
 }
 
 /// Whose word is taken for who a caller is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
     /// Nobody's: every call is answered 401.
     None,
     /// Tokens of `billfold token`, made with the data folder's key.
     DevTokens,
+    /// Tokens of an identity provider.
+    Issuer(IssuerConfig),
 }
 
 /// Who can reach the process.
@@ -69,6 +72,8 @@ pub struct Options {
     pub limits: LimitsConfig,
     /// Where Billfold is seen from outside; where it listens, if not said.
     pub public_url: Option<String>,
+    /// Where the European Central Bank's rates are read; at the bank, if not said.
+    pub rates_url: Option<String>,
     /// The clock of the use cases.
     pub clock: Arc<dyn Clock>,
 }
@@ -85,6 +90,7 @@ impl Options {
             stripe,
             limits: LimitsConfig::default(),
             public_url: None,
+            rates_url: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -114,6 +120,9 @@ pub enum StartError {
     /// The folder that token keys of a process in memory pass through.
     #[error("no temporary folder could be made")]
     Temporary(#[source] io::Error),
+    /// The identity provider.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
     /// The way to Stripe.
     #[error(transparent)]
     App(#[from] AppError),
@@ -131,11 +140,12 @@ pub struct Local {
     pub app: App,
     /// Where it listens, as a URL without a path.
     pub url: String,
+    queue: Arc<LocalQueue>,
     keys: LocalKeys,
     workers: Workers,
     stop_listening: oneshot::Sender<()>,
     /// One task; a set, because dropping it ends the task.
-    server: JoinSet<io::Result<()>>,
+    server: JoinSet<()>,
     /// Unlocked last.
     folder: Option<DataDir>,
 }
@@ -151,8 +161,13 @@ impl Local {
             return Err(StartError::Exposed(options.listen));
         }
         let state = State::open(&options.data).await?;
+        let tokens = match options.identity {
+            Identity::None => Tokens::none(),
+            Identity::DevTokens => state.keys.tokens(),
+            Identity::Issuer(config) => Tokens::of_issuer(config)?,
+        };
         // Bound before any work begins: an address that is taken is the likeliest trouble.
-        let (listener, url) = listen(options.listen).await?;
+        let (listener, url) = bind(options.listen).await?;
         let queue = LocalQueue::open(&state.store, Arc::new(SystemClock)).await?;
         let queue = Arc::new(queue);
         let app = App::new(Parts {
@@ -164,20 +179,16 @@ impl Local {
                 stripe: options.stripe,
                 limits: options.limits,
                 public_url: options.public_url.unwrap_or_else(|| url.clone()),
+                rates_url: options.rates_url.unwrap_or_else(|| ECB_DAILY_URL.to_owned()),
             },
         })?;
         app.recover().await.map_err(StartError::Recover)?;
         let workers = Workers::start(&app, &queue);
-        let tokens = Arc::new(match options.identity {
-            Identity::None => Tokens::none(),
-            Identity::DevTokens => state.keys.tokens(),
-        });
-        let router = http::router(app.clone(), Arc::clone(&tokens));
-        let router = router.merge(crate::parked::router(app.clone(), queue, tokens));
+        let tokens = Arc::new(tokens);
+        let router = http::router(app.clone(), tokens, crate::parked::router(Arc::clone(&queue)));
         let (stop_listening, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(listener, router).with_graceful_shutdown(async { drop(stopped.await) });
-        let server = JoinSet::from_iter([server.into_future()]);
-        Ok(Self { app, url, keys: state.keys, workers, stop_listening, server, folder: state.folder })
+        let server = JoinSet::from_iter([listen::serve(listener, router, async { drop(stopped.await) })]);
+        Ok(Self { app, url, queue, keys: state.keys, workers, stop_listening, server, folder: state.folder })
     }
 
     /// Makes a token for a workspace.
@@ -188,13 +199,18 @@ impl Local {
         self.keys.issue(ws, role, "local", self.app.now(), TOKEN_VALID_S)
     }
 
+    /// How many events are accepted and not yet applied.
+    #[must_use]
+    pub fn waiting_events(&self) -> usize {
+        self.queue.waiting_events()
+    }
+
     /// Stops accepting, finishes the requests under way, stops the workers, closes the store.
     pub async fn stop(mut self) {
         // Dropping it tells the server as well, and does not fail when the server has ended by itself.
         drop(self.stop_listening);
         match tokio::time::timeout(LAST_REQUESTS, self.server.join_next()).await {
-            Ok(None | Some(Ok(Ok(())))) => {}
-            Ok(Some(Ok(Err(error)))) => tracing::error!(%error, "the listener failed"),
+            Ok(None | Some(Ok(()))) => {}
             Ok(Some(Err(error))) => tracing::error!(%error, "the server ended badly"),
             Err(_) => tracing::warn!("some requests were cut off"),
         }
@@ -205,7 +221,7 @@ impl Local {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, String), StartError> {
+async fn bind(address: SocketAddr) -> Result<(TcpListener, String), StartError> {
     let wrong = |error| StartError::Listen(address, error);
     let listener = TcpListener::bind(address).await.map_err(wrong)?;
     let url = format!("http://{}", listener.local_addr().map_err(wrong)?);

@@ -1,7 +1,7 @@
 //! Workers: take messages from the local queue and hand them to the use cases, and sweep now and then. A panic breaks one
 //! message and no worker.
 
-use crate::queue::{Lane, LocalQueue, Taken, VISIBILITY};
+use crate::queue::{Finished, Lane, LocalQueue, Taken, TakenEvent, VISIBILITY};
 use billfold_app::{App, Handled, Message};
 use billfold_store::StoreError;
 use futures::FutureExt as _;
@@ -30,6 +30,9 @@ const _: () = assert!(SAY_SO_EVERY.as_secs() * 2 < VISIBILITY.as_secs());
 /// Does what a message says.
 pub type Handler = Arc<dyn Fn(Message) -> BoxFuture<'static, Handled> + Send + Sync>;
 
+/// Does what events say, together; what became of each, in their order.
+pub type EventHandler = Arc<dyn Fn(Vec<Message>) -> BoxFuture<'static, Vec<Handled>> + Send + Sync>;
+
 /// The workers of a process.
 pub struct Workers {
     stop: watch::Sender<Running>,
@@ -53,13 +56,21 @@ impl Workers {
                 async move { app.handle(&message, WORK_FOR).await }.boxed()
             }
         };
-        let mut workers = Self::with_handler(queue, &(Arc::new(handler) as Handler));
+        let events = {
+            let app = app.clone();
+            move |messages: Vec<Message>| {
+                let app = app.clone();
+                async move { app.handle_all(&messages, WORK_FOR).await }.boxed()
+            }
+        };
+        let mut workers =
+            Self::with_handlers(queue, &(Arc::new(handler) as Handler), &(Arc::new(events) as EventHandler));
         let stop = workers.stop.subscribe();
         workers.tasks.spawn(sweep(app.clone(), stop));
         workers
     }
 
-    fn with_handler(queue: &Arc<LocalQueue>, handler: &Handler) -> Self {
+    fn with_handlers(queue: &Arc<LocalQueue>, handler: &Handler, events: &EventHandler) -> Self {
         let (stop, stopped) = watch::channel(Running::GoOn);
         let mut tasks = JoinSet::new();
         for lane in Lane::ALL {
@@ -67,6 +78,10 @@ impl Workers {
                 let worker = Worker { queue: Arc::clone(queue), handler: Arc::clone(handler), stop: stopped.clone() };
                 tasks.spawn(worker.work(lane));
             }
+        }
+        for _ in 0..WORKERS_PER_LANE {
+            let (queue, handler) = (Arc::clone(queue), Arc::clone(events));
+            tasks.spawn(EventWorker { queue, handler, stop: stopped.clone() }.work());
         }
         Self { stop, tasks }
     }
@@ -87,6 +102,100 @@ async fn stopped(stop: &mut watch::Receiver<Running>) {
     drop(stop.wait_for(|running| *running == Running::Stop).await);
 }
 
+struct EventWorker {
+    queue: Arc<LocalQueue>,
+    handler: EventHandler,
+    stop: watch::Receiver<Running>,
+}
+
+/// How a job ended.
+enum Ended {
+    Handled(Vec<Handled>),
+    Panicked,
+    CutOff,
+}
+
+impl EventWorker {
+    async fn work(mut self) {
+        loop {
+            let taken = tokio::select! {
+                biased;
+                () = stopped(&mut self.stop) => return,
+                taken = self.queue.next_events() => taken,
+            };
+            let worked = match taken {
+                Ok(taken) => self.handle(taken).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = worked {
+                tracing::error!(error = as_cause(&error), "the queue cannot reach its events; trying again");
+                tokio::time::sleep(AFTER_TROUBLE).await;
+            }
+        }
+    }
+
+    async fn handle(&mut self, taken: Vec<TakenEvent>) -> Result<(), StoreError> {
+        let handled = match self.run(&taken).await {
+            Ended::Handled(handled) => handled,
+            Ended::Panicked if taken.len() > 1 => return self.handle_singly(taken).await,
+            Ended::Panicked => {
+                tracing::error!(events = ?taken, "a use case panicked");
+                return self.queue.finish_events(taken.into_iter().map(|one| (one, Finished::Failed)).collect()).await;
+            }
+            Ended::CutOff => Vec::new(),
+        };
+        // What was cut off says nothing of its events.
+        let mut handled = handled.into_iter().map(|one| match one {
+            Handled::Done => Finished::Done,
+            Handled::Again(after) | Handled::Failed(after) => Finished::Again(after),
+        });
+        let finished = taken.into_iter().map(|one| (one, handled.next().unwrap_or(Finished::Released))).collect();
+        self.queue.finish_events(finished).await
+    }
+
+    /// One of them broke the others' worker; which one shows when each is alone.
+    async fn handle_singly(&mut self, taken: Vec<TakenEvent>) -> Result<(), StoreError> {
+        for one in taken {
+            if *self.stop.borrow() == Running::Stop {
+                // The rest is there again at the next start.
+                return Ok(());
+            }
+            let finished = match self.run(std::slice::from_ref(&one)).await {
+                Ended::Handled(handled) => match handled.first() {
+                    Some(Handled::Again(after) | Handled::Failed(after)) => Finished::Again(*after),
+                    Some(Handled::Done) => Finished::Done,
+                    None => Finished::Released,
+                },
+                Ended::Panicked => Finished::Failed,
+                Ended::CutOff => Finished::Released,
+            };
+            if finished == Finished::Failed {
+                tracing::error!(event = ?one, "a use case panicked");
+            }
+            self.queue.finish_events(vec![(one, finished)]).await?;
+        }
+        Ok(())
+    }
+
+    /// In a task of its own, so that a panic in it ends there.
+    async fn run(&mut self, taken: &[TakenEvent]) -> Ended {
+        let messages = taken.iter().map(|one| one.message.clone()).collect();
+        let mut job = Job(tokio::spawn((self.handler)(messages)));
+        let ended = tokio::select! {
+            ended = &mut job.0 => ended,
+            () = stopped(&mut self.stop) => match tokio::time::timeout(GRACE, &mut job.0).await {
+                Ok(ended) => ended,
+                Err(_) => return Ended::CutOff,
+            },
+        };
+        match ended {
+            Ok(handled) => Ended::Handled(handled),
+            Err(error) if error.is_panic() => Ended::Panicked,
+            Err(_) => Ended::CutOff,
+        }
+    }
+}
+
 async fn sweep(app: App, mut stop: watch::Receiver<Running>) {
     loop {
         tokio::select! {
@@ -100,9 +209,9 @@ async fn sweep(app: App, mut stop: watch::Receiver<Running>) {
 }
 
 /// A use case at work; it does not outlive its worker.
-struct Job(JoinHandle<Handled>);
+struct Job<T>(JoinHandle<T>);
 
-impl Drop for Job {
+impl<T> Drop for Job<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -155,7 +264,7 @@ impl Worker {
     }
 
     /// The process is to end: a little more time, and then no more.
-    async fn finish(&self, taken: Taken, mut job: Job) -> Result<(), StoreError> {
+    async fn finish(&self, taken: Taken, mut job: Job<Handled>) -> Result<(), StoreError> {
         if let Ok(ended) = tokio::time::timeout(GRACE, &mut job.0).await {
             return self.conclude(taken, ended).await;
         }
@@ -222,11 +331,15 @@ mod tests {
         (Arc::new(handler), hear)
     }
 
+    fn no_events() -> EventHandler {
+        Arc::new(|messages: Vec<Message>| async move { vec![Handled::Done; messages.len()] }.boxed())
+    }
+
     #[tokio::test]
     async fn a_message_is_handled_until_it_is_done() {
         let (_, queue) = queue().await;
         let (handler, mut hear) = handler();
-        let workers = Workers::with_handler(&queue, &handler);
+        let workers = Workers::with_handlers(&queue, &handler, &no_events());
         send(&queue, "again").await;
         for _ in 0..3 {
             assert_eq!(hear.recv().await, Some(message("again")));
@@ -239,7 +352,7 @@ mod tests {
     async fn a_panic_breaks_one_message_and_no_worker() {
         let (store, queue) = queue().await;
         let (handler, mut hear) = handler();
-        let workers = Workers::with_handler(&queue, &handler);
+        let workers = Workers::with_handlers(&queue, &handler, &no_events());
         send(&queue, "panics").await;
         assert_eq!(hear.recv().await, Some(message("panics")));
         for _ in 0..WORKERS_PER_LANE * 2 {
@@ -252,11 +365,46 @@ mod tests {
         assert!(left[0].body.contains("panics") && left[0].body.contains("\"failures\":1"), "{left:?}");
     }
 
+    /// An event with an id.
+    fn event(id: &str) -> Message {
+        let text = format!(
+            r#"{{"kind":"event","workspace":"acme","event":{{"id":"{id}","created":"2026-01-01T00:00:00Z",
+            "about":"nothing","payload":null,"ticket":{{"process":1,"number":1}}}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_event_that_panics_takes_no_other_with_it() {
+        let (store, queue) = queue().await;
+        for id in ["evt_1", "evt_bad", "evt_2"] {
+            queue.send(event(id), Duration::ZERO).await.unwrap();
+        }
+        let (told, mut hear) = mpsc::unbounded_channel();
+        let events: EventHandler = Arc::new(move |messages: Vec<Message>| {
+            let told = told.clone();
+            async move {
+                assert!(!messages.contains(&event("evt_bad")), "as asked");
+                messages.iter().for_each(|message| told.send(message.clone()).unwrap());
+                vec![Handled::Done; messages.len()]
+            }
+            .boxed()
+        });
+        let (handler, _hear) = handler();
+        let workers = Workers::with_handlers(&queue, &handler, &events);
+        assert_eq!(hear.recv().await, Some(event("evt_1")));
+        assert_eq!(hear.recv().await, Some(event("evt_2")));
+        workers.stop().await;
+        let left = store.local_rows("queue-event").all().await.unwrap();
+        assert_eq!((left.len(), queue.waiting_events()), (1, 1), "{left:?}");
+        assert!(left[0].body.contains("evt_bad") && left[0].body.contains("\"failures\":1"), "{left:?}");
+    }
+
     #[tokio::test]
     async fn stopping_hands_back_what_is_not_finished() {
         let (store, queue) = queue().await;
         let (handler, mut hear) = handler();
-        let workers = Workers::with_handler(&queue, &handler);
+        let workers = Workers::with_handlers(&queue, &handler, &no_events());
         send(&queue, "hangs").await;
         assert_eq!(hear.recv().await, Some(message("hangs")));
         workers.stop().await;

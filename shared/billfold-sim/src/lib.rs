@@ -61,7 +61,8 @@ pub use requests::{Request, Requests};
 pub use serve::{DeliveryReport, post};
 pub use sim::{NewEndpoint, Sim};
 pub use truth::{
-    AccountTruth, BACKFILL, ByCurrency, CustomerTruth, INVOICE_WINDOW, PaymentStatus, SubscriptionTruth, Truth,
+    AccountTruth, BACKFILL, ByCurrency, CustomerTruth, INVOICE_WINDOW, InvoiceTruth, PaymentStatus, SubscriptionTruth,
+    Truth,
 };
 pub use version::{Shape, Version};
 pub use webhooks::{Delivery, signature};

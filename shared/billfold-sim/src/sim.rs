@@ -154,6 +154,13 @@ impl Sim {
         Truth::of(&world.business, world.now())
     }
 
+    /// The money of every invoice, by its id.
+    pub fn invoice_money(&self) -> std::collections::BTreeMap<String, crate::truth::InvoiceTruth> {
+        let business = &self.world().business;
+        let named = |(place, money)| (business.id(crate::ids::Kind::Invoice, place), money);
+        crate::truth::by_invoice(business).into_iter().map(named).collect()
+    }
+
     /// Looks at the business.
     pub fn read<T>(&self, look: impl FnOnce(&Business) -> T) -> T {
         look(&self.world().business)

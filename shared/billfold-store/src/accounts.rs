@@ -1,13 +1,15 @@
 //! Accounts: who they are, their line in the table, their billing, and which customers are theirs.
 
-use crate::client::{Range, Sorted, Store, When, Write};
+use crate::client::{Range, Store, When, Write};
 use crate::connection::replace;
 use crate::error::StoreError;
-use crate::item::{NewRow, Row, attribute};
-use crate::key::{self, INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME, sort};
+use crate::item::{NewRow, attribute};
+use crate::key::{self, sort};
+use crate::ledgers::LedgerRow;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::matching::MatchRule;
 use billfold_core::money::Money;
+use billfold_core::signal::Signal;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,7 @@ pub const PAYMENT_STATUSES: [&str; 4] = ["failed", "overdue", "paid", "none"];
 
 /// Where an account comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AccountSource {
     /// Made for a Stripe customer that matched no other; made again whenever it is needed.
@@ -50,6 +53,7 @@ pub struct AccountRow {
 
 /// An account's line in the table of accounts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ListRow {
     /// The account.
     pub id: AccountId,
@@ -62,12 +66,14 @@ pub struct ListRow {
     /// ARR in the workspace's currency.
     pub arr: Money,
     /// One of [`PAYMENT_STATUSES`].
+    #[cfg_attr(feature = "openapi", schema(value_type = billfold_core::billing::PaymentStatus))]
     pub payment_status: String,
     /// The plan, in a few words.
     pub plan: Option<String>,
     /// When the first subscription renews.
     pub renews_at: Option<Timestamp>,
     /// The pillars of its health.
+    #[cfg_attr(feature = "openapi", schema(value_type = billfold_core::billing::Health))]
     pub health: serde_json::Value,
     /// How many of its customers Stripe still has.
     pub customer_count: u64,
@@ -75,6 +81,7 @@ pub struct ListRow {
 
 /// Whose a customer is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Matched {
     /// The customer.
     pub customer: CustomerId,
@@ -84,9 +91,11 @@ pub struct Matched {
     pub rule: Option<MatchRule>,
     /// The customer's name, for the list of the unmatched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
     /// The customer's address, for the list of the unmatched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub email: Option<String>,
     /// True while nothing but the id is known: a customer that Stripe deleted before it was ever read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -98,7 +107,7 @@ pub struct Matched {
 pub struct Versioned<T> {
     /// The row.
     pub row: T,
-    rev: u64,
+    pub(crate) rev: u64,
 }
 
 /// Everything that is stored under an account.
@@ -112,58 +121,14 @@ pub struct AccountRows {
     pub billing: Option<Versioned<String>>,
     /// Its customers.
     pub customers: Vec<CustomerId>,
-}
-
-/// What the table is sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortBy {
-    /// MRR.
-    Mrr,
-    /// ARR.
-    Arr,
-    /// Name.
-    Name,
-    /// Payment status, the most urgent first, then name.
-    PaymentStatus,
-}
-
-/// Which way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// Smallest first.
-    Ascending,
-    /// Largest first.
-    Descending,
-}
-
-/// A page of the table.
-#[derive(Debug, Clone)]
-pub struct ListQuery {
-    /// What it is sorted by.
-    pub sort: SortBy,
-    /// Which way.
-    pub direction: Direction,
-    /// Only accounts with this payment status.
-    pub payment_status: Option<&'static str>,
-    /// Only accounts with this text in name, domain or id, lowercase.
-    pub search: Option<String>,
-    /// The place after which the page begins.
-    pub after: Option<Place>,
-    /// How many rows.
-    pub limit: usize,
-}
-
-/// A place in the table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// Payment status, where the table is sorted by it.
-    pub status: Option<String>,
-    /// Sort key.
-    pub key: String,
+    /// Its signals, those that are resolved as well.
+    pub signals: Vec<Versioned<Signal>>,
+    /// Its ledger and where it stands. It is a row elsewhere: [`Store::ledgers`] reads it.
+    pub ledger: Option<Versioned<LedgerRow>>,
 }
 
 impl<T: Serialize> Versioned<T> {
-    fn rev(this: Option<&Self>) -> Option<u64> {
+    pub(crate) fn rev(this: Option<&Self>) -> Option<u64> {
         this.map(|versioned| versioned.rev)
     }
 }
@@ -214,11 +179,14 @@ impl AccountRows {
         ];
         let delete =
             |(sort, rev): (&str, Option<u64>)| rev.map(|rev| Write::delete(key::account(ws, id, sort), When::Rev(rev)));
-        revs.into_iter().filter_map(delete).collect()
+        let signals =
+            self.signals.iter().map(|signal| Write::delete(key::signal(ws, id, &signal.row.id), When::Rev(signal.rev)));
+        let ledger = self.ledger.as_ref().map(|ledger| ledger.delete(ws, id));
+        revs.into_iter().filter_map(delete).chain(signals).chain(ledger.into_iter().flatten()).collect()
     }
 }
 
-fn next_rev(row: NewRow, rev: Option<u64>) -> Write {
+pub(crate) fn next_rev(row: NewRow, rev: Option<u64>) -> Write {
     match rev {
         None => Write::put(row, When::Absent),
         Some(rev) => Write::put(row.rev(rev.saturating_add(1)), When::Rev(rev)),
@@ -246,6 +214,9 @@ impl Store {
                 sort::ACCOUNT => rows.account = Some(Versioned { row: row.body()?, rev }),
                 sort::LIST => rows.list = Some(Versioned { row: row.body()?, rev }),
                 sort::BILLING => rows.billing = Some(Versioned { row: row.body_text()?.to_owned(), rev }),
+                signal if signal.starts_with(sort::SIGNAL_PREFIX) => {
+                    rows.signals.push(Versioned { row: row.body()?, rev });
+                }
                 link => {
                     let id = link.strip_prefix(sort::CUSTOMER_PREFIX).map(CustomerId::new);
                     let id = id.and_then(Result::ok);
@@ -343,158 +314,5 @@ impl Store {
             crate::client::Transacted::Done => Ok(()),
             crate::client::Transacted::Failed(_) => Err(StoreError::Conflict),
         }
-    }
-
-    /// A page of the table of accounts, and the place where the next begins.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the store.
-    pub async fn list_accounts(
-        &self,
-        ws: &WorkspaceId,
-        query: &ListQuery,
-    ) -> Result<(Vec<ListRow>, Option<Place>), StoreError> {
-        let mut statuses: Vec<&str> = PAYMENT_STATUSES.into();
-        if query.sort == SortBy::PaymentStatus && query.direction == Direction::Descending {
-            statuses.reverse();
-        }
-        statuses.retain(|status| query.payment_status.is_none_or(|only| only == *status));
-        let mut found = if query.sort == SortBy::PaymentStatus {
-            self.list_in_turn(ws, query, &statuses).await?
-        } else {
-            self.list_merged(ws, query, &statuses).await?
-        };
-        let more = found.len() > query.limit;
-        found.truncate(query.limit);
-        let next = found.last().filter(|_| more).map(|(place, _)| place.clone());
-        let rows = found.iter().map(|(_, row)| row.body()).collect::<Result<_, _>>()?;
-        Ok((rows, next))
-    }
-
-    /// One status after the other.
-    async fn list_in_turn(
-        &self,
-        ws: &WorkspaceId,
-        query: &ListQuery,
-        statuses: &[&str],
-    ) -> Result<Vec<(Place, Row)>, StoreError> {
-        let at = query.after.as_ref().and_then(|place| place.status.as_deref());
-        let skip = at.and_then(|at| statuses.iter().position(|status| *status == at)).unwrap_or(0);
-        let mut found = Vec::new();
-        for status in statuses.iter().skip(skip) {
-            let after = query.after.as_ref().filter(|_| Some(*status) == at).map(|place| place.key.as_str());
-            for (key, row) in self.list_of_status(ws, query, status, after).await? {
-                found.push((Place { status: Some((*status).to_owned()), key }, row));
-            }
-            if found.len() > query.limit {
-                break;
-            }
-        }
-        Ok(found)
-    }
-
-    /// All statuses at once, merged by their sort keys.
-    async fn list_merged(
-        &self,
-        ws: &WorkspaceId,
-        query: &ListQuery,
-        statuses: &[&str],
-    ) -> Result<Vec<(Place, Row)>, StoreError> {
-        let after = query.after.as_ref().map(|place| place.key.as_str());
-        let lists = statuses.iter().map(|status| self.list_of_status(ws, query, status, after));
-        let mut found: Vec<_> = futures::future::try_join_all(lists).await?.into_iter().flatten().collect();
-        found.sort_by(|a, b| match query.direction {
-            Direction::Ascending => a.0.cmp(&b.0),
-            Direction::Descending => b.0.cmp(&a.0),
-        });
-        Ok(found.into_iter().map(|(key, row)| (Place { status: None, key }, row)).collect())
-    }
-
-    /// Up to one row more than the page has, of one payment status.
-    async fn list_of_status(
-        &self,
-        ws: &WorkspaceId,
-        query: &ListQuery,
-        status: &str,
-        after: Option<&str>,
-    ) -> Result<Vec<(String, Row)>, StoreError> {
-        let index = match query.sort {
-            SortBy::Mrr => (INDEX_BY_MRR, attribute::BY_MRR),
-            SortBy::Arr => (INDEX_BY_ARR, attribute::BY_ARR),
-            SortBy::Name | SortBy::PaymentStatus => (INDEX_BY_NAME, attribute::BY_NAME),
-        };
-        // By status the direction is that of the statuses; within one, names go up.
-        let ascending = query.direction == Direction::Ascending || query.sort == SortBy::PaymentStatus;
-        let sort = match after {
-            None => Sorted::All,
-            Some(after) if ascending => Sorted::Above(after.to_owned()),
-            Some(after) => Sorted::Below(after.to_owned()),
-        };
-        let wanted = query.limit.saturating_add(1);
-        let range = Range {
-            index: Some(index),
-            partition: key::account_list(ws, status),
-            sort,
-            newest_last: ascending,
-            limit: query.search.is_none().then(|| i32::try_from(wanted).unwrap_or(i32::MAX)),
-            containing: query.search.clone(),
-        };
-        let mut found = Vec::new();
-        let mut next = None;
-        loop {
-            let (rows, following) = self.query_page(&range, next).await?;
-            let keyed = |row: Row| (row.text(index.1).unwrap_or_default().to_owned(), row);
-            found.extend(rows.into_iter().map(keyed));
-            next = following;
-            if next.is_none() || found.len() >= wanted {
-                found.truncate(wanted);
-                return Ok(found);
-            }
-        }
-    }
-
-    /// A page of the customers that no account takes, by name, and the place where the next begins.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the store.
-    pub async fn unmatched_customers(
-        &self,
-        ws: &WorkspaceId,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<Matched>, Option<String>), StoreError> {
-        self.matched_page(key::unmatched_list(ws), after, limit).await
-    }
-
-    /// A page of the customers of whom nothing but the id is known, and the place where the next begins.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the store.
-    pub async fn unknown_customers(
-        &self,
-        ws: &WorkspaceId,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<Matched>, Option<String>), StoreError> {
-        self.matched_page(key::unknown_list(ws), after, limit).await
-    }
-
-    async fn matched_page(
-        &self,
-        partition: String,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<Matched>, Option<String>), StoreError> {
-        let range = Range {
-            index: Some((INDEX_BY_NAME, attribute::BY_NAME)),
-            sort: after.map_or(Sorted::All, |after| Sorted::Above(after.to_owned())),
-            limit: i32::try_from(limit.saturating_add(1)).ok(),
-            ..Range::all(partition)
-        };
-        let (mut rows, _) = self.query_page(&range, None).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).and_then(|row| row.text(attribute::BY_NAME)).map(str::to_owned);
-        Ok((rows.iter().map(Row::body).collect::<Result<_, _>>()?, next))
     }
 }

@@ -9,9 +9,13 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem, Update,
 };
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// The most actions of a transaction.
 pub(crate) const TRANSACTION_ACTIONS_MAX: usize = 100;
+
+/// How often a transaction that collided is tried again.
+const COLLISIONS_MAX: u32 = 7;
 
 /// The most keys of a batch of reads.
 const BATCH_KEYS_MAX: usize = 100;
@@ -53,6 +57,14 @@ impl Write {
         Self(Action::Put(row, when))
     }
 
+    /// The same put with one more number; nothing else can take one.
+    pub(crate) fn number(self, name: &str, number: i64) -> Self {
+        match self.0 {
+            Action::Put(row, when) => Self(Action::Put(row.number(name, number), when)),
+            other => Self(other),
+        }
+    }
+
     pub(crate) fn delete(key: Key, when: When) -> Self {
         Self(Action::Delete(key, when))
     }
@@ -81,6 +93,8 @@ pub(crate) enum Sorted {
     Prefix(String),
     Above(String),
     Below(String),
+    /// Both ends included.
+    Between(String, String),
 }
 
 impl Range {
@@ -139,12 +153,16 @@ impl Store {
             Sorted::Prefix(text) => (" AND begins_with(#s, :s)", Some(text)),
             Sorted::Above(text) => (" AND #s > :s", Some(text)),
             Sorted::Below(text) => (" AND #s < :s", Some(text)),
+            Sorted::Between(text, _) => (" AND #s BETWEEN :s AND :e", Some(text)),
         };
         if let Some(bound) = bound {
             condition.push_str(clause);
             request = request
                 .expression_attribute_names("#s", sort_name)
                 .expression_attribute_values(":s", AttributeValue::S(bound.clone()));
+        }
+        if let Sorted::Between(_, end) = &range.sort {
+            request = request.expression_attribute_values(":e", AttributeValue::S(end.clone()));
         }
         if let Some(text) = &range.containing {
             request = request
@@ -207,12 +225,28 @@ impl Store {
         }
     }
 
-    /// Writes all or nothing, at most [`TRANSACTION_ACTIONS_MAX`].
+    /// Writes all or nothing, at most [`TRANSACTION_ACTIONS_MAX`]. A collision with another transaction on the same rows
+    /// says nothing of the conditions: it is tried again, and is at last trouble, never [`StoreError::Conflict`].
     pub(crate) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
         if writes.is_empty() {
             return Ok(Transacted::Done);
         }
+        let writes = crate::catalogue::with_revisions(writes);
         let items = writes.into_iter().map(|write| self.action(write.0)).collect::<Result<Vec<_>, _>>()?;
+        for attempt in 0..COLLISIONS_MAX {
+            match self.try_transact(items.clone()).await {
+                Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(1 << attempt)).await,
+                other => return other,
+            }
+        }
+        match self.try_transact(items).await {
+            Err(StoreError::Conflict) => Err(StoreError::Unavailable("other transactions are at the same rows".into())),
+            other => other,
+        }
+    }
+
+    /// Once; [`StoreError::Conflict`] if it collided with another transaction.
+    async fn try_transact(&self, items: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
         let request = self.client.transact_write_items().set_transact_items(Some(items));
         let Err(error) = request.send().await else { return Ok(Transacted::Done) };
         if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() {
@@ -220,8 +254,12 @@ impl Store {
             if !failed.is_empty() {
                 return Ok(Transacted::Failed(failed));
             }
-            if cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict")) {
+            let any = |code: &str| cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code));
+            if any("TransactionConflict") {
                 return Err(StoreError::Conflict);
+            }
+            if any("ThrottlingError") || any("ProvisionedThroughputExceeded") {
+                return Err(StoreError::Unavailable(error.into()));
             }
         }
         Err(from_sdk(error))

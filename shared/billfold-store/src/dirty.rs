@@ -58,6 +58,17 @@ impl Store {
         self.get(&subject_key(ws, subject)).await?.as_ref().map(mark).transpose()
     }
 
+    /// The marks of customers, of those that are marked.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn marks_of(&self, ws: &WorkspaceId, customers: &[CustomerId]) -> Result<Vec<Mark>, StoreError> {
+        let mut keys: Vec<Key> = customers.iter().map(|customer| key::dirty_customer(ws, customer)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        self.batch_get(&keys, &[attribute::STAMP]).await?.iter().map(mark).collect()
+    }
+
     /// Whether anybody is marked.
     ///
     /// # Errors
@@ -88,7 +99,7 @@ impl Store {
     }
 }
 
-fn mark(row: &Row) -> Result<Mark, StoreError> {
+pub(crate) fn mark(row: &Row) -> Result<Mark, StoreError> {
     let corrupt = || StoreError::corrupt(row.name(), "it is not a mark");
     let stamp = row.number(attribute::STAMP).ok_or_else(corrupt)?;
     let (kind, id) = row.sort_key().split_once('#').ok_or_else(corrupt)?;

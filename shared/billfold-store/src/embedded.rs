@@ -5,6 +5,7 @@
 
 use crate::{Store, StoreError};
 use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -36,6 +37,38 @@ pub async fn memory() -> Result<Store, StoreError> {
     open(Database::memory().map_err(engine_error)?).await
 }
 
+/// What becomes of a request on its way to the engine.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is answered.
+    Served,
+    /// Whoever asked dies before it arrives: there is no answer.
+    NeverArrives,
+    /// Whoever asked dies before the answer arrives.
+    NeverAnswered,
+    /// DynamoDB has no room for it now.
+    Throttled,
+    /// Another transaction is at the same rows.
+    Conflict,
+}
+
+/// Decides on each request, by its operation.
+#[doc(hidden)]
+pub type Gate = Arc<dyn Fn(&str) -> Fate + Send + Sync>;
+
+/// An empty store in memory whose requests pass a gate, and are not tried again by the SDK. For one purpose: tests of
+/// crashes and of trouble at each call.
+///
+/// # Errors
+/// [`StoreError`] if the engine or the table cannot be made.
+#[doc(hidden)]
+pub async fn memory_behind(gate: Gate) -> Result<Store, StoreError> {
+    let engine = Engine { gate: Some(gate), ..Engine::around(Database::memory().map_err(engine_error)?) };
+    let config = config(engine).retry_config(RetryConfig::disabled()).build();
+    ready(Store::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE)).await
+}
+
 /// Opens the store in a file, making it if it is not there. One process at a time: the caller locks the folder.
 ///
 /// # Errors
@@ -54,16 +87,22 @@ fn engine_error(error: DynoxideError) -> StoreError {
 }
 
 async fn open(database: Database) -> Result<Store, StoreError> {
-    let config = aws_sdk_dynamodb::Config::builder()
+    let config = config(Engine::around(database)).build();
+    ready(Store::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE)).await
+}
+
+async fn ready(store: Store) -> Result<Store, StoreError> {
+    store.create_table_if_missing().await?;
+    Ok(store)
+}
+
+fn config(engine: Engine) -> aws_sdk_dynamodb::config::Builder {
+    aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("local"))
         .endpoint_url("http://embedded.invalid")
         .credentials_provider(Credentials::from_keys("embedded", "embedded", None))
-        .http_client(Engine { database, places: Arc::new(Semaphore::new(AT_ONCE)) })
-        .build();
-    let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE);
-    store.create_table_if_missing().await?;
-    Ok(store)
+        .http_client(engine)
 }
 
 /// Requests that are with the engine at once. It does one after the other; the next two may be read and written as JSON
@@ -75,6 +114,14 @@ const AT_ONCE: usize = 3;
 struct Engine {
     database: Database,
     places: Arc<Semaphore>,
+    /// Only in tests.
+    gate: Option<Gate>,
+}
+
+impl Engine {
+    fn around(database: Database) -> Self {
+        Self { database, places: Arc::new(Semaphore::new(AT_ONCE)), gate: None }
+    }
 }
 
 impl fmt::Debug for Engine {
@@ -91,23 +138,45 @@ impl HttpClient for Engine {
 
 impl HttpConnector for Engine {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { database, places } = self.clone();
+        let Self { database, places, gate } = self.clone();
         HttpConnectorFuture::new(async move {
+            let fate = gate.map_or(Fate::Served, |gate| gate(operation(&request)));
+            match fate {
+                Fate::Served | Fate::NeverAnswered => {}
+                Fate::NeverArrives => return std::future::pending().await,
+                Fate::Throttled => return respond(400, refusal("ThrottlingException", "")),
+                Fate::Conflict => return respond(400, refusal("TransactionCanceledException", CONFLICT)),
+            }
             let _place = places.acquire_owned().await.map_err(|closed| ConnectorError::other(closed.into(), None))?;
             let answer = tokio::task::spawn_blocking(move || answer(&database, &request));
-            answer.await.map_err(|panic| ConnectorError::other(panic.into(), None))?
+            let answer = answer.await.map_err(|panic| ConnectorError::other(panic.into(), None))?;
+            if fate == Fate::NeverAnswered { std::future::pending().await } else { answer }
         })
     }
 }
 
-fn answer(database: &Database, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+const CONFLICT: &str = r#","CancellationReasons":[{"Code":"TransactionConflict"}]"#;
+
+fn refusal(code: &str, more: &str) -> String {
+    format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"as asked for"{more}}}"#)
+}
+
+fn operation(request: &HttpRequest) -> &str {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
-    let operation = target.strip_prefix(TARGET_PREFIX).unwrap_or_default();
+    target.strip_prefix(TARGET_PREFIX).unwrap_or_default()
+}
+
+fn answer(database: &Database, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let operation = operation(request);
     let body = request.body().bytes().unwrap_or_default();
     let (status, body) = match dispatch(database, operation, body) {
         Ok(body) => (200, body),
         Err(error) => (error.status_code(), error.to_json()),
     };
+    respond(status, body)
+}
+
+fn respond(status: u16, body: String) -> Result<HttpResponse, ConnectorError> {
     let status = StatusCode::try_from(status).map_err(|error| ConnectorError::other(error.into(), None))?;
     let mut response = HttpResponse::new(status, SdkBody::from(body));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");

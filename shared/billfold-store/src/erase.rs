@@ -1,13 +1,16 @@
 //! Erasing what is stored of a workspace, list by list and partition by partition. Done again it finds what is left, so
 //! it can be stopped anywhere.
 
-use crate::accounts::{AccountSource, Direction, ListQuery, SortBy};
+use crate::account_list::{Direction, ListQuery, SortBy};
+use crate::accounts::AccountSource;
 use crate::client::{Range, Store, TRANSACTION_ACTIONS_MAX, When, Write};
+use crate::dirty::{Subject, mark};
 use crate::error::StoreError;
 use crate::item::Row;
 use crate::key::{self, Key, SHARDS};
 use billfold_core::facts::Invoice;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
+use billfold_core::matching::ExternalId;
 
 /// Rows of a list that are erased together.
 const PAGE: usize = 500;
@@ -30,11 +33,17 @@ impl Store {
         let mut erased = self.erase_accounts(ws, what).await?;
         erased = erased.saturating_add(self.erase_unmatched(ws).await?);
         for shard in 0..SHARDS {
-            erased = erased.saturating_add(self.erase_marked(ws, shard).await?);
+            erased = erased.saturating_add(self.erase_marked(ws, shard, what).await?);
             erased = erased.saturating_add(self.erase_partition(&key::catalogue_partition(ws, shard)).await?);
+            erased = erased.saturating_add(self.erase_partition(&key::ledgers_partition(ws, shard)).await?);
         }
+        self.write(Write::delete(key::catalogue_revision(ws), When::Always)).await?;
         erased = erased.saturating_add(self.erase_runs(ws).await?);
         if what == Erase::Everything {
+            for (hash, _) in self.invites(ws).await? {
+                self.forget_invite(ws, &hash).await?;
+                erased = erased.saturating_add(2);
+            }
             erased = erased.saturating_add(self.erase_partition(&key::connection(ws).partition).await?);
             self.write(Write::delete(key::workspace(ws), When::Always)).await?;
         }
@@ -73,11 +82,14 @@ impl Store {
         let given = account.as_ref().is_some_and(|account| account.source == AccountSource::Given);
         if given && what == Erase::Synced {
             let links = rows.customers.iter().map(|customer| key::account_customer(ws, id, customer));
-            return Ok(erased.saturating_add(self.delete_keys(links.collect()).await?));
+            let signals = rows.signals.iter().map(|signal| key::signal(ws, id, &signal.row.id));
+            return Ok(erased.saturating_add(self.delete_keys(links.chain(signals).collect()).await?));
         }
-        let domains = account.iter().flat_map(|account| &account.domains);
-        erased = erased
-            .saturating_add(self.delete_keys(domains.map(|domain| key::domain_owner(ws, domain)).collect()).await?);
+        let domains = account.iter().flat_map(|account| &account.domains).map(|domain| key::domain_owner(ws, domain));
+        let external = account.iter().flat_map(|account| &account.external_ids);
+        let external =
+            external.filter_map(|(system, id)| Some(key::external_owner(ws, &ExternalId::new(system, id).ok()?)));
+        erased = erased.saturating_add(self.delete_keys(domains.chain(external).collect()).await?);
         Ok(erased.saturating_add(self.erase_partition(&key::account_partition(ws, id)).await?))
     }
 
@@ -95,16 +107,22 @@ impl Store {
         }
     }
 
-    /// Customers that were read but not yet computed are in no list; their marks name them.
-    async fn erase_marked(&self, ws: &WorkspaceId, shard: u8) -> Result<u64, StoreError> {
+    /// Customers and accounts that were taken but not yet computed are in no list; their marks name them.
+    async fn erase_marked(&self, ws: &WorkspaceId, shard: u8, what: Erase) -> Result<u64, StoreError> {
         let partition = key::dirty_partition(ws, shard);
-        let mut erased = 0u64;
+        let (mut erased, mut gone) = (0u64, Vec::new());
         for row in self.query(&Range::all(partition.clone())).await? {
-            if let Some(customer) = row.sort_key().strip_prefix("C#").and_then(|id| CustomerId::new(id).ok()) {
-                erased = erased.saturating_add(self.erase_customer(ws, &customer).await?);
-            }
+            let of_rows = match mark(&row)?.subject {
+                Subject::Customer(customer) => self.erase_customer(ws, &customer).await?,
+                // What was given stays, and is computed once nothing else is left.
+                Subject::Account(_) if what == Erase::Synced => continue,
+                Subject::Account(account) => self.erase_account(ws, &account, what).await?,
+                Subject::Everything => 0,
+            };
+            erased = erased.saturating_add(of_rows);
+            gone.push(Key { partition: partition.clone(), sort: row.sort_key().to_owned() });
         }
-        Ok(erased.saturating_add(self.erase_partition(&partition).await?))
+        Ok(erased.saturating_add(self.delete_keys(gone).await?))
     }
 
     async fn erase_customer(&self, ws: &WorkspaceId, customer: &CustomerId) -> Result<u64, StoreError> {
@@ -136,7 +154,7 @@ impl Store {
         self.delete_keys(rows.iter().map(key).collect()).await
     }
 
-    async fn delete_keys(&self, keys: Vec<Key>) -> Result<u64, StoreError> {
+    pub(crate) async fn delete_keys(&self, keys: Vec<Key>) -> Result<u64, StoreError> {
         for some in keys.chunks(TRANSACTION_ACTIONS_MAX) {
             let deletes = some.iter().map(|key| Write::delete(key.clone(), When::Always)).collect();
             self.transact(deletes).await?;

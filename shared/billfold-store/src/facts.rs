@@ -5,11 +5,12 @@ use crate::client::{Range, Store, Transacted, When, Write};
 use crate::error::StoreError;
 use crate::item::{NewRow, Row, attribute};
 use crate::key::{self, INDEX_BY_NAME, Key};
-use billfold_core::facts::{Customer, Fact, Invoice, InvoiceStatus, Kind, Line, Subscription};
+use crate::money_back::{joined, split, take};
+use billfold_core::facts::{Customer, Fact, Invoice, InvoiceStatus, Kind, Line, MoneyBack, Subscription};
 use billfold_core::fold::{Digest, Stored};
-use billfold_core::id::{CustomerId, WorkspaceId};
+use billfold_core::id::{CustomerId, PaymentId, SubscriptionId, WorkspaceId};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Lines that stay in the invoice's own row; more go to rows of their own, so that no row outgrows DynamoDB.
 const LINES_INLINE_MAX: usize = 25;
@@ -30,16 +31,18 @@ pub struct FactRow {
 }
 
 /// Where a fact lives, whether or not it is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FactPlace(Key);
 
 /// A stored version: what an incoming one is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFact {
     /// For the fold.
     pub version: Stored,
     /// True for a tombstone.
     pub gone: bool,
+    /// The payments of an invoice that are known.
+    pub(crate) payments: Vec<PaymentId>,
     rev: u64,
 }
 
@@ -54,6 +57,10 @@ pub struct CustomerRows {
     pub subscriptions: Vec<Subscription>,
     /// Its invoices, newest first.
     pub invoices: Vec<Invoice>,
+    /// When Stripe said what is stored of each subscription.
+    pub as_of: BTreeMap<SubscriptionId, Timestamp>,
+    /// What went back to it.
+    pub money_back: MoneyBack,
     /// The account that it was matched to.
     pub matched: Option<crate::accounts::Matched>,
     /// The revision of the customer's own row.
@@ -77,7 +84,11 @@ impl FactRow {
     /// [`StoreError::Corrupt`] if it cannot be written as JSON.
     pub fn writes(&self, ws: &WorkspaceId, stored: Option<&StoredFact>) -> Result<Vec<Write>, StoreError> {
         let (body, parts) = self.body_and_parts()?;
-        let mut row = versioned(&self.key, self.as_of, &self.digest, stored).body(body);
+        let mut row = versioned(&self.key, self.as_of_beside(stored), &self.digest, stored).body(body);
+        let payments = self.payments_beside(stored);
+        if !payments.is_empty() {
+            row = row.text(attribute::PAYMENTS, joined(&payments));
+        }
         if let Fact::Invoice(invoice) = &self.fact
             && invoice.status == InvoiceStatus::Draft
         {
@@ -122,7 +133,7 @@ impl FactPlace {
         match kind {
             Kind::Product | Kind::Price | Kind::Coupon => Some(Self(key::catalogue(ws, kind, id))),
             Kind::Customer => CustomerId::new(id).ok().map(|id| Self(key::customer(ws, &id))),
-            Kind::Subscription | Kind::Invoice => None,
+            Kind::Subscription | Kind::Invoice | Kind::Refund | Kind::Dispute | Kind::CreditNote => None,
         }
     }
 
@@ -134,6 +145,17 @@ impl FactPlace {
     }
 }
 
+impl CustomerRows {
+    fn take_customer(&mut self, row: &Row) -> Result<(), StoreError> {
+        self.rev = Some(row.rev());
+        self.gone = row.has(attribute::GONE);
+        if !self.gone {
+            self.customer = Some(row.body()?);
+        }
+        Ok(())
+    }
+}
+
 /// Where a fact lives.
 fn place(ws: &WorkspaceId, fact: &Fact) -> Key {
     match fact {
@@ -141,6 +163,9 @@ fn place(ws: &WorkspaceId, fact: &Fact) -> Key {
         Fact::Customer(customer) => key::customer(ws, &customer.id),
         Fact::Subscription(one) => key::subscription(ws, &one.customer, one.id.as_str()),
         Fact::Invoice(one) => key::invoice(ws, &one.customer, one.created, one.id.as_str()),
+        Fact::Refund(one) => key::money_back(ws, &one.customer, fact.kind(), one.id.as_str()),
+        Fact::Dispute(one) => key::money_back(ws, &one.customer, fact.kind(), one.id.as_str()),
+        Fact::CreditNote(one) => key::money_back(ws, &one.customer, fact.kind(), one.id.as_str()),
     }
 }
 
@@ -164,6 +189,7 @@ fn stored(row: &Row) -> Result<StoredFact, StoreError> {
     Ok(StoredFact {
         version: Stored { as_of: as_of.ok_or_else(|| corrupt("it has no time"))?, digest: Digest(digest) },
         gone: row.has(attribute::GONE),
+        payments: split(row)?,
         rev: row.rev(),
     })
 }
@@ -174,17 +200,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] of the store.
     pub async fn stored_versions(&self, rows: &[FactRow]) -> Result<Vec<Option<StoredFact>>, StoreError> {
-        let mut keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let names = [attribute::AS_OF, attribute::DIGEST, attribute::GONE, attribute::REV];
-        let mut found = HashMap::with_capacity(keys.len());
-        for row in self.batch_get(&keys, &names).await? {
-            let partition = row.text(attribute::PK).unwrap_or_default().to_owned();
-            found.insert((partition, row.sort_key().to_owned()), stored(&row)?);
-        }
-        let version = |row: &FactRow| found.get(&(row.key.partition.clone(), row.key.sort.clone())).copied();
-        Ok(rows.iter().map(version).collect())
+        self.versions(rows.iter().map(|row| row.key.clone()).collect()).await
     }
 
     /// The stored version of one fact.
@@ -193,6 +209,27 @@ impl Store {
     /// [`StoreError`] of the store.
     pub async fn stored_version(&self, place: &FactPlace) -> Result<Option<StoredFact>, StoreError> {
         self.get(&place.0).await?.as_ref().map(stored).transpose()
+    }
+
+    /// The stored versions of facts, by the place of each in `places`.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn stored_versions_at(&self, places: &[FactPlace]) -> Result<Vec<Option<StoredFact>>, StoreError> {
+        self.versions(places.iter().map(|place| place.0.clone()).collect()).await
+    }
+
+    async fn versions(&self, places: Vec<Key>) -> Result<Vec<Option<StoredFact>>, StoreError> {
+        let mut keys = places.clone();
+        keys.sort_unstable();
+        keys.dedup();
+        let names = [attribute::AS_OF, attribute::DIGEST, attribute::GONE, attribute::PAYMENTS, attribute::REV];
+        let mut found = HashMap::with_capacity(keys.len());
+        for row in self.batch_get(&keys, &names).await? {
+            let partition = row.text(attribute::PK).unwrap_or_default().to_owned();
+            found.insert(Key { partition, sort: row.sort_key().to_owned() }, stored(&row)?);
+        }
+        Ok(places.iter().map(|place| found.get(place).cloned()).collect())
     }
 
     /// Replaces the stored fact by a tombstone, if it is still the stored version, and marks whom it counts for, in one
@@ -230,20 +267,49 @@ impl Store {
         let mut rows = CustomerRows::default();
         for row in self.query(&Range::all(key::customer_partition(ws, customer))).await? {
             let sort = row.sort_key();
-            if sort == key::sort::CUSTOMER {
-                rows.rev = Some(row.rev());
-            }
             match sort {
-                key::sort::CUSTOMER if row.has(attribute::GONE) => rows.gone = true,
-                key::sort::CUSTOMER => rows.customer = Some(row.body()?),
+                key::sort::CUSTOMER => rows.take_customer(&row)?,
                 key::sort::MATCH => rows.matched = Some(row.body()?),
                 _ if row.has(attribute::GONE) => {}
-                _ if sort.starts_with(key::sort::SUBSCRIPTION_PREFIX) => rows.subscriptions.push(row.body()?),
+                _ if sort.starts_with(key::sort::SUBSCRIPTION_PREFIX) => {
+                    let subscription: Subscription = row.body()?;
+                    rows.as_of.insert(subscription.id.clone(), stored(&row)?.version.as_of);
+                    rows.subscriptions.push(subscription);
+                }
                 _ if sort.starts_with(key::sort::INVOICE_PREFIX) => rows.invoices.push(self.invoice(ws, &row).await?),
+                _ if sort.starts_with(key::sort::MONEY_BACK_PREFIX) => take(&mut rows.money_back, &row)?,
                 _ => return Err(StoreError::corrupt(row.name(), "it is not a row of a customer")),
             }
         }
         Ok(rows)
+    }
+
+    /// Customers and whose they are, without anything else of theirs. What is not there is not in the answer.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn customer_heads(
+        &self,
+        ws: &WorkspaceId,
+        customers: &[CustomerId],
+    ) -> Result<HashMap<CustomerId, CustomerRows>, StoreError> {
+        let heads = |id: &CustomerId| [key::customer(ws, id), key::customer_match(ws, id)];
+        let mut keys: Vec<Key> = customers.iter().flat_map(heads).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let names = [attribute::REV, attribute::BODY, attribute::GONE];
+        let by_partition: HashMap<String, &CustomerId> =
+            customers.iter().map(|id| (key::customer_partition(ws, id), id)).collect();
+        let mut found: HashMap<CustomerId, CustomerRows> = HashMap::new();
+        for row in self.batch_get(&keys, &names).await? {
+            let Some(id) = row.text(attribute::PK).and_then(|partition| by_partition.get(partition)) else { continue };
+            let rows = found.entry((*id).clone()).or_default();
+            match row.sort_key() {
+                key::sort::MATCH => rows.matched = Some(row.body()?),
+                _ => rows.take_customer(&row)?,
+            }
+        }
+        Ok(found)
     }
 
     /// A customer's newest invoices, without their lines.
@@ -260,11 +326,11 @@ impl Store {
         // Some rows may be tombstones: drafts that were deleted.
         let range = Range { limit: i32::try_from(limit.saturating_mul(2)).ok(), ..range };
         let (rows, _) = self.query_page(&range, None).await?;
-        rows.iter().filter(|row| !row.has(attribute::GONE)).take(limit).map(Row::body).collect()
+        rows.iter().filter(|row| !row.has(attribute::GONE)).take(limit).map(invoice_without_lines).collect()
     }
 
     async fn invoice(&self, ws: &WorkspaceId, row: &Row) -> Result<Invoice, StoreError> {
-        let mut invoice: Invoice = row.body()?;
+        let mut invoice = invoice_without_lines(row)?;
         if let Some(parts) = row.number(PARTS) {
             let range = Range::all(key::invoice_lines_partition(ws, invoice.id.as_str()));
             let wanted = usize::try_from(parts).unwrap_or(0);
@@ -299,6 +365,10 @@ impl Store {
         }
         Ok(facts)
     }
+}
+
+fn invoice_without_lines(row: &Row) -> Result<Invoice, StoreError> {
+    Ok(Invoice { payments: split(row)?, ..row.body()? })
 }
 
 fn catalogue_fact(row: &Row) -> Result<Fact, StoreError> {

@@ -22,6 +22,9 @@ pub(crate) mod attribute {
     pub(crate) const AS_OF: &str = "as_of";
     /// Digest of the body.
     pub(crate) const DIGEST: &str = "d";
+    /// The payments that are known to be of an invoice: ids, separated by spaces. Beside the body, because they are not
+    /// part of what is compared.
+    pub(crate) const PAYMENTS: &str = "pay";
     /// Present on tombstones.
     pub(crate) const GONE: &str = "gone";
     /// Fencing number.
@@ -38,6 +41,8 @@ pub(crate) mod attribute {
     pub(crate) const BY_NAME: &str = "sn";
     /// What a search looks through.
     pub(crate) const SEARCH: &str = "q";
+    /// Present on rows that outlive the erasing of their workspace.
+    pub(crate) const STAYS: &str = "stays";
     /// When DynamoDB may delete the row, in Unix seconds.
     pub(crate) const EXPIRES: &str = "ttl";
 }
@@ -99,6 +104,10 @@ impl NewRow {
     pub(crate) fn new<T: Serialize>(key: &Key, body: &T) -> Result<Self, StoreError> {
         let text = serde_json::to_string(body).map_err(|error| StoreError::corrupt(key.to_string(), error))?;
         Ok(Self::bare(key).body(text))
+    }
+
+    pub(crate) fn partition(&self) -> Option<&str> {
+        self.0.get(attribute::PK).and_then(|value| value.as_s().ok()).map(String::as_str)
     }
 
     pub(crate) fn body(self, text: String) -> Self {

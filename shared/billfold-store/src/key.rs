@@ -3,25 +3,31 @@
 //! | partition | sort | row |
 //! |---|---|---|
 //! | `W` | workspace | that the workspace exists |
-//! | `W#ws` | `CONN` `SETTINGS` `LEASE` `HOOK` `KNOWN` | connection, settings, the running sync, webhook, how far facts are known |
+//! | `W#ws` | `CONN` `SETTINGS` `LEASE` `HOOK` `KNOWN` `CATALOGUE` | connection, settings, the running sync, webhook, how far facts are known, the catalogue's revision |
+//! | `W#ws` | `INVITE#hash` | that there is an invitation |
+//! | `W#ws#Y` | `newest-first#n` | the audit trail |
 //! | `W#ws#R` | run | a run |
 //! | `W#ws#R#run` | `WIN#list#n` `SEEN#list#n#page` | a window with its checkpoint, the ids that a page listed |
 //! | `W#ws#P#shard` | `product#id` `price#id` `coupon#id` | the catalogue |
-//! | `W#ws#C#cus` | `CUS` `MATCH` `SUB#id` `INV#newest-first#id` | a customer's facts, and whose they are |
+//! | `W#ws#C#cus` | `CUS` `MATCH` `SUB#id` `INV#newest-first#id` `BACK#kind#id` | a customer's facts, and whose they are |
 //! | `W#ws#I#invoice` | `n` | a part of an invoice's long list of lines |
-//! | `W#ws#A#acc` | `ACCOUNT` `LIST` `BILLING` `CUS#cus` | an account: who it is, its line in the table, its billing, its customers |
+//! | `W#ws#A#acc` | `ACCOUNT` `LIST` `BILLING` `CUS#cus` `SIG#id` | an account: who it is, its line in the table, its billing, its customers, its signals |
+//! | `W#ws#S#shard` | `acc#part` | an account's ledger and where it stands: what the summary reads |
 //! | `W#ws#O#domain` | `ACCOUNT` | which given account owns a domain |
+//! | `W#ws#K#system#id` | `ACCOUNT` | which given account has an id of another system |
 //! | `W#ws#D#shard` | `C#cus` `A#acc` `E#` | what must be computed again; `E#` is everything |
-//! | `E#endpoint` | `ENDPOINT` | whose webhook endpoint it is: the only key without a workspace, because it leads to one |
+//! | `E#endpoint` | `ENDPOINT` | whose webhook endpoint it is: a key without a workspace, because it leads to one |
+//! | `V#hash` | `INVITE` | an invitation under the hash of its token: the other key that leads to a workspace |
 //! | `X#name` | any | rows of the embedded queue and vault |
 //!
-//! Partitions of the indexes: `W#ws#L#status` accounts by payment status, `W#ws#U` customers that no account takes,
+//! Partitions of the indexes: `W#ws#L#status` accounts by payment status, `W#ws#G#state` signals by state, `W#ws#U` customers that no account takes,
 //! `W#ws#N` customers of whom nothing but the id is known, `W#ws#F` draft invoices.
 
 use crate::item::{Item, attribute};
 use aws_sdk_dynamodb::types::AttributeValue;
 use billfold_core::facts::Kind;
 use billfold_core::id::{AccountId, CustomerId, EndpointId, RunId, WorkspaceId};
+use billfold_core::matching::ExternalId;
 use billfold_core::window::Listing;
 use jiff::Timestamp;
 use std::fmt;
@@ -74,8 +80,11 @@ pub(crate) mod sort {
     pub(crate) const CUSTOMER_PREFIX: &str = "CUS#";
     pub(crate) const SUBSCRIPTION_PREFIX: &str = "SUB#";
     pub(crate) const INVOICE_PREFIX: &str = "INV#";
+    pub(crate) const MONEY_BACK_PREFIX: &str = "BACK#";
     pub(crate) const WINDOW_PREFIX: &str = "WIN#";
+    pub(crate) const SIGNAL_PREFIX: &str = "SIG#";
     pub(crate) const SEEN_PREFIX: &str = "SEEN#";
+    pub(crate) const INVITE_PREFIX: &str = "INVITE#";
 }
 
 pub(crate) fn workspaces() -> String {
@@ -104,6 +113,17 @@ pub(crate) fn webhook(ws: &WorkspaceId) -> Key {
 
 pub(crate) fn known(ws: &WorkspaceId) -> Key {
     Key::new(format!("W#{ws}"), "KNOWN")
+}
+
+pub(crate) fn catalogue_revision(ws: &WorkspaceId) -> Key {
+    Key::new(format!("W#{ws}"), "CATALOGUE")
+}
+
+/// Where the revision of the catalogue is that a partition belongs to; `None` if it belongs to none.
+pub(crate) fn catalogue_revision_of(partition: &str) -> Option<Key> {
+    let (workspace, shard) = partition.rsplit_once("#P#")?;
+    let of_catalogue = workspace.starts_with("W#") && shard.parse::<u8>().is_ok();
+    of_catalogue.then(|| Key::new(workspace.to_owned(), "CATALOGUE"))
 }
 
 pub(crate) fn endpoint(id: &EndpointId) -> Key {
@@ -151,12 +171,60 @@ pub(crate) fn account_customer(ws: &WorkspaceId, account: &AccountId, customer: 
     Key::new(account_partition(ws, account), format!("{}{customer}", sort::CUSTOMER_PREFIX))
 }
 
+pub(crate) fn signal(ws: &WorkspaceId, account: &AccountId, id: &str) -> Key {
+    Key::new(account_partition(ws, account), format!("{}{id}", sort::SIGNAL_PREFIX))
+}
+
+/// Signals in one state.
+pub(crate) fn signal_list(ws: &WorkspaceId, state: &str) -> String {
+    format!("W#{ws}#G#{state}")
+}
+
+pub(crate) fn ledgers_partition(ws: &WorkspaceId, shard: u8) -> String {
+    format!("W#{ws}#S#{shard}")
+}
+
+/// All parts of an account's ledger sort after this.
+pub(crate) fn ledger_prefix(account: &AccountId) -> String {
+    format!("{account}#")
+}
+
+pub(crate) fn ledger(ws: &WorkspaceId, account: &AccountId, part: usize) -> Key {
+    Key::new(ledgers_partition(ws, shard(account.as_str())), format!("{}{part:04}", ledger_prefix(account)))
+}
+
 pub(crate) fn customer_match(ws: &WorkspaceId, customer: &CustomerId) -> Key {
     Key::new(customer_partition(ws, customer), sort::MATCH)
 }
 
 pub(crate) fn domain_owner(ws: &WorkspaceId, domain: &str) -> Key {
     Key::new(format!("W#{ws}#O#{domain}"), sort::ACCOUNT)
+}
+
+pub(crate) fn external_owner(ws: &WorkspaceId, id: &ExternalId) -> Key {
+    Key::new(format!("W#{ws}#K#{}#{}", id.system(), id.value()), sort::ACCOUNT)
+}
+
+/// `hash` is hexadecimal.
+pub(crate) fn invite(hash: &str) -> Key {
+    Key::new(format!("V#{hash}"), "INVITE")
+}
+
+pub(crate) fn invite_link(ws: &WorkspaceId, hash: &str) -> Key {
+    Key::new(connection(ws).partition, format!("{}{hash}", sort::INVITE_PREFIX))
+}
+
+pub(crate) fn audit_partition(ws: &WorkspaceId) -> String {
+    format!("W#{ws}#Y")
+}
+
+pub(crate) fn audit(ws: &WorkspaceId, id: &str) -> Key {
+    Key::new(audit_partition(ws), id)
+}
+
+/// Sorts entries newest first; those of one millisecond by their place in it.
+pub(crate) fn audit_sort(at: Timestamp, place: u64) -> String {
+    format!("{:019}-{place:016x}", i64::MAX.saturating_sub(at.as_millisecond().max(0)))
 }
 
 pub(crate) fn dirty_partition(ws: &WorkspaceId, shard: u8) -> String {
@@ -216,6 +284,11 @@ pub(crate) fn invoice(ws: &WorkspaceId, customer: &CustomerId, created: Timestam
     Key::new(customer_partition(ws, customer), format!("{}{newest_first:019}#{id}", sort::INVOICE_PREFIX))
 }
 
+/// Where a refund, a dispute or a credit note lives.
+pub(crate) fn money_back(ws: &WorkspaceId, customer: &CustomerId, kind: Kind, id: &str) -> Key {
+    Key::new(customer_partition(ws, customer), format!("{}{}#{id}", sort::MONEY_BACK_PREFIX, kind.as_str()))
+}
+
 /// Where a part of an invoice's long list of lines lives.
 pub(crate) fn invoice_lines(ws: &WorkspaceId, id: &str, part: usize) -> Key {
     Key::new(invoice_lines_partition(ws, id), format!("{part:04}"))
@@ -268,12 +341,25 @@ mod tests {
                 vec![
                     connection(ws).partition, runs(ws), run_partition(ws, &run_id), catalogue_partition(ws, 1),
                     customer_partition(ws, &customer), account_partition(ws, &account), domain_owner(ws, &id).partition,
-                    invoice_lines_partition(ws, &id), dirty_partition(ws, 1), account_list(ws, "paid"), unmatched_list(ws), unknown_list(ws), drafts(ws),
+                    external_owner(ws, &ExternalId::new("crm", &id).unwrap()).partition, audit_partition(ws),
+                    invoice_lines_partition(ws, &id), dirty_partition(ws, 1), ledgers_partition(ws, 1), signal_list(ws, "open"), account_list(ws, "paid"), unmatched_list(ws), unknown_list(ws), drafts(ws),
                 ]
             };
             for one in partitions(&ws(&a)) {
                 prop_assert!(!partitions(&ws(&b)).contains(&one), "{}", one);
             }
+        }
+    }
+
+    #[test]
+    fn only_partitions_of_the_catalogue_lead_to_its_revision() {
+        let acme = ws("acme");
+        for shard in 0..SHARDS {
+            assert_eq!(catalogue_revision_of(&catalogue_partition(&acme, shard)), Some(catalogue_revision(&acme)));
+        }
+        let customer = customer_partition(&acme, &CustomerId::new("cus_P").unwrap());
+        for other in [connection(&acme).partition, runs(&acme), customer, dirty_partition(&acme, 1), workspaces()] {
+            assert_eq!(catalogue_revision_of(&other), None, "{other}");
         }
     }
 

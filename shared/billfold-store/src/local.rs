@@ -62,6 +62,14 @@ impl LocalRows {
         self.range(Sorted::Below(bound.to_owned()), Some(limit)).await
     }
 
+    /// Rows whose key is above a bound, lowest first; fewer than `limit` if they are large.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn above(&self, bound: &str, limit: i32) -> Result<Vec<LocalRow>, StoreError> {
+        self.range(Sorted::Above(bound.to_owned()), Some(limit)).await
+    }
+
     /// All rows, lowest key first.
     ///
     /// # Errors
@@ -97,6 +105,25 @@ impl LocalRows {
             Transacted::Done => Ok(true),
             Transacted::Failed(_) => Ok(false),
         }
+    }
+
+    /// Writes rows and deletes others, all or nothing for each hundred; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn change(&self, gone: &[String], new: Vec<LocalRow>) -> Result<(), StoreError> {
+        let put = |row: LocalRow| {
+            let item = NewRow::bare(&key::local(self.name, &row.key)).body(row.body);
+            Write::put(item, When::Always)
+        };
+        let delete = |key: &String| Write::delete(key::local(self.name, key), When::Always);
+        // What is new first: whoever is stopped between two hundreds has something twice, and nothing not at all.
+        let mut writes: Vec<Write> = new.into_iter().map(put).chain(gone.iter().map(delete)).collect();
+        while !writes.is_empty() {
+            let some = writes.drain(..writes.len().min(crate::client::TRANSACTION_ACTIONS_MAX)).collect();
+            self.store.write_all(some).await?;
+        }
+        Ok(())
     }
 
     /// Deletes a row; one that is not there is no error.

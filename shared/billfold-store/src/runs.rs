@@ -50,6 +50,9 @@ pub enum Saved {
     Lost,
 }
 
+/// Rows that a transaction takes beside a checkpoint and the revision of the catalogue.
+const TRANSACTION_ROWS_MAX: usize = TRANSACTION_ACTIONS_MAX - 2;
+
 impl Store {
     /// A run.
     ///
@@ -78,7 +81,7 @@ impl Store {
     pub async fn save_run(&self, fence: &Fence, run: &Run, checkpoint: &str) -> Result<(), StoreError> {
         let row = NewRow::new(&key::run(&fence.ws, &run.id), run)?;
         let writes = vec![fence.guard(checkpoint), Write::put(row, When::Always)];
-        match self.transact_patiently(writes).await? {
+        match self.transact(writes).await? {
             Transacted::Done => Ok(()),
             Transacted::Failed(_) => Err(StoreError::Fenced),
         }
@@ -113,7 +116,7 @@ impl Store {
     /// [`StoreError::Fenced`] if another worker has taken over.
     pub async fn save_split(&self, fence: &Fence, newer: &Checkpoint, older: &Checkpoint) -> Result<(), StoreError> {
         let writes = vec![Write::put(fence.row(newer)?, fence.holds()), Write::put(fence.row(older)?, When::Absent)];
-        match self.transact_patiently(writes).await? {
+        match self.transact(writes).await? {
             Transacted::Done => Ok(()),
             Transacted::Failed(_) => Err(StoreError::Fenced),
         }
@@ -133,11 +136,11 @@ impl Store {
         let name = checkpoint.name();
         let mut rows = rows.into_iter().peekable();
         loop {
-            let some: Vec<Write> = rows.by_ref().take(TRANSACTION_ACTIONS_MAX - 1).collect();
+            let some: Vec<Write> = rows.by_ref().take(TRANSACTION_ROWS_MAX).collect();
             let last = rows.peek().is_none();
             let own = if last { Write::put(fence.row(checkpoint)?, fence.holds()) } else { fence.guard(&name) };
             let writes: Vec<Write> = std::iter::once(own).chain(some).collect();
-            match self.transact_patiently(writes).await? {
+            match self.transact(writes).await? {
                 Transacted::Failed(places) if places.contains(&0) => return Err(StoreError::Fenced),
                 Transacted::Failed(_) => return Ok(Saved::Lost),
                 Transacted::Done if last => return Ok(Saved::Saved),
@@ -179,16 +182,5 @@ impl Store {
             ids.extend(row.body_text()?.split('\n').filter(|id| !id.is_empty()).map(str::to_owned));
         }
         Ok(ids)
-    }
-
-    /// A transaction, tried again when it collided with another that touches the same rows.
-    async fn transact_patiently(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
-        for _ in 0..8 {
-            match self.transact(writes.clone()).await {
-                Err(StoreError::Conflict) => tokio::task::yield_now().await,
-                other => return other,
-            }
-        }
-        Err(StoreError::Conflict)
     }
 }

@@ -67,7 +67,7 @@ impl Endpoint {
     pub const fn permission(self) -> &'static str {
         match self {
             Self::Account => "rak_accounts_kyc_basic_read",
-            Self::Charges | Self::Refunds => "rak_charge_read",
+            Self::Charges | Self::Refunds => CHARGE_READ,
             Self::Coupons | Self::PromotionCodes => COUPON_READ,
             Self::CreditNotes | Self::CreditNoteLines => "rak_credit_note_read",
             Self::Customers => "rak_customer_read",
@@ -105,7 +105,10 @@ impl Endpoint {
         match self {
             Self::Coupons => &["data.applies_to", "data.currency_options"],
             Self::Customers => &["data.discount.source.coupon"],
-            Self::InvoiceLines | Self::Invoices => &["data.discounts"],
+            // A refund and a dispute name a payment; the charge knows whose it is, and the invoice which payments are its.
+            Self::Disputes | Self::Refunds => &["data.charge"],
+            Self::InvoiceLines => &["data.discounts"],
+            Self::Invoices => &["data.discounts", "data.payments"],
             Self::Prices => &["data.tiers", "data.currency_options"],
             Self::SubscriptionItems => &["data.discounts.source.coupon"],
             Self::Subscriptions => &["data.discounts.source.coupon", "data.items.data.discounts"],
@@ -113,12 +116,10 @@ impl Endpoint {
             | Self::Charges
             | Self::CreditNoteLines
             | Self::CreditNotes
-            | Self::Disputes
             | Self::Events
             | Self::InvoicePayments
             | Self::Products
             | Self::PromotionCodes
-            | Self::Refunds
             | Self::WebhookEndpoints => &[],
         }
     }
@@ -220,10 +221,15 @@ impl Route {
 
 /// The permission an expansion needs beside that of its list, as far as it is known.
 pub(crate) fn expansion_permission(expansion: &str) -> Option<&'static str> {
-    expansion.split('.').any(|part| matches!(part, "coupon" | "discount" | "discounts")).then_some(COUPON_READ)
+    expansion.split('.').find_map(|part| match part {
+        "coupon" | "discount" | "discounts" => Some(COUPON_READ),
+        "charge" => Some(CHARGE_READ),
+        _ => None,
+    })
 }
 
 const COUPON_READ: &str = "rak_coupon_read";
+const CHARGE_READ: &str = "rak_charge_read";
 
 /// `Some(None)` when the path is the template, `Some(Some(id))` when it fills its `{id}`.
 fn match_template<'a>(template: &str, path: &'a str) -> Option<Option<&'a str>> {
@@ -282,11 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn only_discounts_need_another_permission() {
+    fn only_discounts_and_charges_need_another_permission() {
         let check = |expansion, wanted| assert_eq!(expansion_permission(expansion), wanted, "{expansion}");
         check("data.discounts.source.coupon", Some("rak_coupon_read"));
         check("data.discount.source.coupon", Some("rak_coupon_read"));
         check("data.items.data.discounts", Some("rak_coupon_read"));
+        check("data.charge", Some("rak_charge_read"));
+        check("data.payments", None);
         check("data.tiers", None);
         check("data.currency_options", None);
         check("data.applies_to", None);

@@ -3,8 +3,9 @@
 
 use super::Simulation;
 use anyhow::{Context as _, bail, ensure};
+use billfold_core::billing::BillingTab;
 use billfold_core::facts::{Fact, Kind};
-use billfold_core::id::CustomerId;
+use billfold_core::id::{AccountId, CustomerId};
 use billfold_core::stripe::{Reading, read, read_item, read_line};
 use billfold_sim::AccountTruth;
 use billfold_stripe::{Budget, Client, Endpoint, Limits, ListRequest, Nested, Retrieved, Row, Transport};
@@ -44,9 +45,7 @@ impl Simulation {
         });
         for id in customers {
             let rows = store.customer_rows(&self.ws, &CustomerId::new(id)?).await?;
-            facts.extend(rows.customer.map(|one| Fact::Customer(Box::new(one))));
-            facts.extend(rows.subscriptions.into_iter().map(|one| Fact::Subscription(Box::new(one))));
-            facts.extend(rows.invoices.into_iter().map(|one| Fact::Invoice(Box::new(one))));
+            facts.extend(rows.into_facts());
         }
         Ok(facts.into_iter().map(|fact| ((fact.kind(), fact.id().to_owned()), fact)).collect())
     }
@@ -63,6 +62,9 @@ impl Simulation {
             (Kind::Customer, ListRequest::new(Endpoint::Customers)),
             (Kind::Subscription, ListRequest::new(Endpoint::Subscriptions)),
             (Kind::Invoice, ListRequest::new(Endpoint::Invoices).created(since)),
+            (Kind::Refund, ListRequest::new(Endpoint::Refunds).created(since)),
+            (Kind::Dispute, ListRequest::new(Endpoint::Disputes).created(since)),
+            (Kind::CreditNote, ListRequest::new(Endpoint::CreditNotes).created(since)),
         ] {
             let mut request = Some(request);
             while let Some(asked) = request.take() {
@@ -86,6 +88,9 @@ impl Simulation {
             Kind::Customer => Endpoint::Customers,
             Kind::Subscription => Endpoint::Subscriptions,
             Kind::Invoice => Endpoint::Invoices,
+            Kind::Refund => Endpoint::Refunds,
+            Kind::Dispute => Endpoint::Disputes,
+            Kind::CreditNote => Endpoint::CreditNotes,
         };
         match self.stripe.retrieve(endpoint, id).await? {
             Retrieved::Found { row, .. } => self.fact(kind, &row).await,
@@ -121,10 +126,49 @@ impl Simulation {
             let customer =
                 CustomerId::new(account.customers.first().context("an account without customers")?.as_str())?;
             let matched = self.store.customer_rows(&self.ws, &customer).await?.matched;
-            let id =
-                matched.and_then(|matched| matched.account).with_context(|| format!("{customer} has no account"))?;
+            let is_marked = self.store.is_marked(&self.ws).await?;
+            let id = matched
+                .as_ref()
+                .and_then(|matched| matched.account.clone())
+                .with_context(|| format!("{customer} has no account, is marked: {is_marked}, {matched:?}"))?;
             let billing = self.app().account_billing(&self.ws, &id).await?;
-            same_account(account, &serde_json::to_value(&billing)?)?;
+            let rows = self.store.customer_rows(&self.ws, &customer).await?;
+            same_account(account, &serde_json::to_value(&billing)?).with_context(|| {
+                format!("is marked: {is_marked}; facts: {:?} {:?}", rows.customer, rows.subscriptions)
+            })?;
+            self.same_money(&id, &billing).await?;
+            self.balanced(&id, &billing).await?;
+        }
+        Ok(())
+    }
+
+    /// The movements sum to the MRR.
+    async fn balanced(&self, id: &AccountId, tab: &BillingTab) -> anyhow::Result<()> {
+        let stored = self.store.ledger(&self.ws, id).await?.with_context(|| format!("{id} has no ledger"))?;
+        let broken = stored.row.ledger.imbalance(tab.billing.mrr, &tab.billing.mrr_by_currency);
+        ensure!(broken.is_none(), "the ledger of {id} does not balance: {broken:?}");
+        Ok(())
+    }
+
+    /// Lifetime value and what was refunded, against the simulation's books of the invoices that are stored.
+    async fn same_money(&self, id: &AccountId, tab: &BillingTab) -> anyhow::Result<()> {
+        let books = self.sim.invoice_money();
+        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+        for customer in self.store.account_rows(&self.ws, id).await?.customers {
+            for invoice in self.store.customer_rows(&self.ws, &customer).await?.invoices {
+                // A draft that was deleted is in no book.
+                let Some(money) = books.get(invoice.id.as_str()).filter(|money| !money.test_clock) else { continue };
+                *expected.entry(money.currency.clone()).or_default() += money.lifetime_value();
+            }
+        }
+        expected.retain(|_, amount| *amount != 0);
+        let ours = tab.billing.lifetime_value.iter().map(|(code, money)| (code.as_str().to_owned(), money.amount));
+        let ours: BTreeMap<String, i64> = ours.collect();
+        ensure!(ours == expected, "lifetime value of {id} is {ours:?}, and should be {expected:?}");
+        for row in &tab.invoices {
+            let (ours, theirs) = (row.refunded.map(|money| money.amount), books.get(row.id.as_str()));
+            let theirs = theirs.map(|money| money.refunded);
+            ensure!(ours == theirs, "refunded of {} is {ours:?}, and should be {theirs:?}", row.id);
         }
         Ok(())
     }
@@ -152,7 +196,12 @@ fn same_account(truth: &AccountTruth, billing: &Value) -> anyhow::Result<()> {
         by.iter().filter(|(_, amount)| **amount != 0).map(|(code, amount)| (code.clone(), *amount)).collect()
     };
     let (mrr, expected) = (amounts("mrr_by_currency"), positive(&truth.mrr));
-    ensure!(mrr == expected, "MRR of {:?} is {mrr:?}, and should be {expected:?}", truth.customers);
+    ensure!(
+        mrr == expected,
+        "MRR of {:?} is {mrr:?}, and should be {expected:?} as of {}",
+        truth.customers,
+        billing["as_of"]
+    );
     let status = serde_json::to_value(truth.payment_status)?;
     let ours = &billing["payment_status"];
     ensure!(*ours == status, "payment status of {:?} is {ours}, and should be {status}", truth.customers);

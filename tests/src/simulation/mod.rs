@@ -4,19 +4,24 @@
 //!
 //! A seed decides everything that this driver decides.
 
+mod calls;
 mod compare;
+mod deaths;
 mod parts;
 mod wire;
 
 use anyhow::{Context as _, bail};
-use billfold_app::{App, Config, ConnectRequest, Handled, LimitsConfig, Message, OtherData, Parts};
+use billfold_app::{App, Config, ConnectRequest, Handled, Kind, LimitsConfig, Message, OtherData, Parts, Unreceived};
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::fold::Rule;
 use billfold_core::id::{EndpointId, WorkspaceId};
-use billfold_core::run::Trigger;
+use billfold_core::run::{Run, StageState, Trigger};
 use billfold_sim::{Change, Delivery, Dice, Sim, Spec, Version};
 use billfold_store::{Store, embedded};
 use billfold_stripe::{Base, Client};
+use calls::Calls;
+pub use calls::{Dies, Trouble};
+pub use deaths::run_and_die;
 use parts::{Drawer, Mailbox, SimClock};
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -34,6 +39,12 @@ const VERSIONS: [&str; 6] =
 const CUSTOMERS: u32 = 5;
 /// Workers at once.
 const WORKERS: u64 = 2;
+/// Messages that a worker takes at once.
+const TAKEN_MAX: usize = 6;
+/// So many looks make a minute of the simulation's time while a schedule falls silent.
+const LOOKS_A_MINUTE: u32 = 2000;
+/// How often something is tried again before it is plain that it never works.
+const ATTEMPTS_MAX: u32 = 200;
 /// How long silence may take to set in. Only a fault of the program comes near it.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
@@ -62,6 +73,9 @@ pub struct Simulation {
     endpoint: EndpointId,
     workers: JoinSet<()>,
     dice: Dice,
+    calls: Calls,
+    /// When the process dies after its next birth.
+    next_death: Option<u64>,
     /// On their way.
     couriers: Vec<Delivery>,
     /// Lost, unless they come after all.
@@ -77,13 +91,27 @@ pub async fn run(seed: u64, rule: Rule) -> anyhow::Result<()> {
     let version = *Dice::new(seed).pick(&VERSIONS);
     let version = Version::parse(version).with_context(|| format!("{version} is no version"))?;
     let mut simulation = Simulation::with_version(seed, CUSTOMERS, rule, version).await?;
+    simulation.arm_by_chance();
     let steps = 20 + simulation.dice.below(30);
     for _ in 0..steps {
         simulation.step().await?;
     }
     let found = *simulation.dice.pick(&[Found::ByEvents, Found::BySync]);
     simulation.fall_silent(found).await?;
-    simulation.compare().await.with_context(|| format!("seed {seed}, found {found:?}"))
+    let compared = simulation.compare().await;
+    let runs = simulation.app.sync_runs(&simulation.ws, None, 10).await?;
+    compared.with_context(|| format!("seed {seed}, found {found:?}, runs {}", told(&runs)))
+}
+
+/// How runs ended, for whoever looks for what went wrong.
+fn told(runs: &[Run]) -> String {
+    let stage = |state: &StageState| format!("{}: {:?} {}", state.name.as_str(), state.status, state.records);
+    let run = |run: &Run| {
+        let stages: Vec<String> = run.stages.iter().map(stage).collect();
+        let skipped = run.stages.iter().filter_map(|state| state.error.as_ref()).map(|error| error.message.clone());
+        format!("{:?} ({}; {})", run.status, stages.join(", "), skipped.collect::<Vec<_>>().join("; "))
+    };
+    runs.iter().map(run).collect::<Vec<_>>().join("\n")
 }
 
 impl Simulation {
@@ -104,8 +132,10 @@ impl Simulation {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         tokio::spawn(sim.clone().serve(listener));
-        let wire = Wire::to(address).await?;
-        let (store, mailbox, vault) = (embedded::memory().await?, Arc::default(), Arc::default());
+        let calls = Calls::new(seed);
+        let wire = Wire::to(address, calls.clone()).await?;
+        let store = embedded::memory_behind(calls.gate()).await?;
+        let (mailbox, vault) = (Arc::new(Mailbox::new(calls.clone())), Arc::new(Drawer::new(calls.clone())));
         let app = app(&sim, &wire.base, &store, &mailbox, &vault, rule)?;
         let ws = WorkspaceId::new("acme")?;
         let stripe = compare::client(&format!("http://{address}"), sim.api_key())?;
@@ -119,6 +149,8 @@ impl Simulation {
             endpoint: EndpointId::new("none")?,
             workers: JoinSet::new(),
             dice: Dice::new(seed ^ 0x5eed),
+            calls,
+            next_death: None,
             couriers: Vec::new(),
             lost: Vec::new(),
             invoices_since: NOW - 365 * 86_400,
@@ -142,6 +174,12 @@ impl Simulation {
         self.endpoint = EndpointId::new(url.rsplit('/').next().unwrap_or_default())?;
         self.work();
         Ok(())
+    }
+
+    /// Where deliveries go.
+    #[must_use]
+    pub fn endpoint(&self) -> &EndpointId {
+        &self.endpoint
     }
 
     /// The program as it runs now.
@@ -181,6 +219,9 @@ impl Simulation {
     }
 
     async fn step(&mut self) -> anyhow::Result<()> {
+        if self.calls.is_dead() {
+            self.crash().await?;
+        }
         match self.dice.below(100) {
             0..40 => {
                 for _ in 0..=self.dice.below(3) {
@@ -224,38 +265,79 @@ impl Simulation {
         Ok(())
     }
 
-    /// One delivery arrives, signed as of now.
+    /// One delivery arrives, signed as of now; again and again as long as it is our own trouble that it is not accepted.
     ///
     /// # Errors
-    /// If it is not accepted.
-    pub async fn deliver(&self, delivery: &Delivery) -> anyhow::Result<()> {
-        let signed = delivery.clone().signed_at(self.sim.now());
-        match self.app.receive(&self.endpoint, &signed.signature, &signed.body).await {
-            Ok(_) => Ok(()),
-            Err(error) => bail!("{} was not accepted: {error}", signed.kind),
+    /// If it is refused.
+    pub async fn deliver(&mut self, delivery: &Delivery) -> anyhow::Result<()> {
+        for _ in 0..ATTEMPTS_MAX {
+            let signed = delivery.clone().signed_at(self.sim.now());
+            let received = tokio::select! {
+                received = self.app.receive(&self.endpoint, &signed.signature, &signed.body) => received,
+                () = self.calls.death() => {
+                    self.crash().await?;
+                    continue;
+                }
+            };
+            match received {
+                Ok(_) => return Ok(()),
+                Err(Unreceived::Trouble(refusal)) if refusal.kind == Kind::Unavailable => {}
+                Err(error) => bail!("{} was not accepted: {error}", signed.kind),
+            }
         }
+        bail!("{} was never accepted", delivery.kind)
     }
 
     /// Starts a sync, unless one is running.
     ///
     /// # Errors
     /// Whatever else keeps it from starting.
-    pub async fn start_sync(&self) -> anyhow::Result<()> {
-        match self.app.start_sync(&self.ws, Trigger::Manual).await {
-            Ok(_) => Ok(()),
-            Err(refusal) if refusal.code == "sync_already_running" => Ok(()),
-            Err(refusal) => Err(refusal.into()),
+    pub async fn start_sync(&mut self) -> anyhow::Result<()> {
+        for _ in 0..ATTEMPTS_MAX {
+            let started = tokio::select! {
+                started = self.app.start_sync(&self.ws, Trigger::Manual) => started,
+                () = self.calls.death() => {
+                    self.crash().await?;
+                    continue;
+                }
+            };
+            match started {
+                Ok(_) => return Ok(()),
+                Err(refusal) if refusal.code == "sync_already_running" => return Ok(()),
+                Err(refusal) if refusal.kind == Kind::Unavailable => {}
+                Err(refusal) => return Err(refusal.into()),
+            }
         }
+        bail!("a sync never started")
     }
 
     /// The process dies in the middle of whatever it does, and another takes up what it left.
     async fn crash(&mut self) -> anyhow::Result<()> {
-        self.workers.shutdown().await;
-        self.mailbox.redeliver();
-        self.app = app(&self.sim, &self.wire.base, &self.store, &self.mailbox, &self.vault, self.rule)?;
-        self.app.recover().await?;
-        self.work();
-        Ok(())
+        for _ in 0..ATTEMPTS_MAX {
+            self.workers.shutdown().await;
+            self.mailbox.redeliver();
+            if self.calls.is_dead() {
+                let dies = if self.dice.chance(500) { Dies::Before } else { Dies::After };
+                self.calls
+                    .arm(Trouble { dies_at: self.next_death.take().map(|at| (at, dies)), ..self.calls.trouble() });
+            }
+            self.calls.live_again();
+            self.app = app(&self.sim, &self.wire.base, &self.store, &self.mailbox, &self.vault, self.rule)?;
+            let recovered = tokio::select! {
+                recovered = self.app.recover() => recovered,
+                () = self.calls.death() => continue,
+            };
+            match recovered {
+                Ok(()) => {
+                    self.work();
+                    return Ok(());
+                }
+                // A process that cannot start is started again.
+                Err(refusal) if refusal.kind == Kind::Unavailable => {}
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
+        bail!("it never started")
     }
 
     fn work(&mut self) {
@@ -264,17 +346,21 @@ impl Simulation {
             let mut dice = Dice::new(self.dice.below(u64::MAX) ^ worker);
             self.workers.spawn(async move {
                 loop {
-                    let Some(taken) = mailbox.take(dice.below(u64::MAX)) else {
+                    let most = dice.index(TAKEN_MAX) + 1;
+                    let taken = mailbox.take(|| dice.below(u64::MAX), most).await;
+                    if taken.is_empty() {
                         tokio::time::sleep(Duration::from_micros(300)).await;
                         continue;
-                    };
-                    match app.handle(&taken.message, Duration::from_secs(600)).await {
-                        Handled::Done => mailbox.done(&taken),
-                        Handled::Again(_) | Handled::Failed(_) => {
-                            mailbox.again(&taken);
-                            tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    let messages: Vec<Message> = taken.iter().map(|taken| taken.message.clone()).collect();
+                    let handled = app.handle_all(&messages, Duration::from_secs(600)).await;
+                    for (taken, handled) in taken.iter().zip(handled) {
+                        match handled {
+                            Handled::Done => mailbox.done(taken).await,
+                            Handled::Again(_) | Handled::Failed(_) => mailbox.again(taken),
                         }
                     }
+                    tokio::time::sleep(Duration::from_micros(300)).await;
                 }
             });
         }
@@ -284,13 +370,23 @@ impl Simulation {
     ///
     /// # Errors
     /// If it takes too long, or a run failed.
-    pub async fn idle(&self) -> anyhow::Result<()> {
+    pub async fn idle(&mut self) -> anyhow::Result<()> {
         let silence = async {
+            let mut looks = 0u32;
             while !self.mailbox.is_idle() {
+                if self.calls.is_dead() {
+                    self.crash().await?;
+                }
+                // A lease that could not be given back ends with time.
+                looks += 1;
+                if looks.is_multiple_of(LOOKS_A_MINUTE) {
+                    self.sim.advance(60);
+                }
                 tokio::time::sleep(Duration::from_micros(300)).await;
             }
+            anyhow::Ok(())
         };
-        tokio::time::timeout(SILENCE_MAX, silence).await.context("it does not fall silent")?;
+        tokio::time::timeout(SILENCE_MAX, silence).await.context("it does not fall silent")??;
         let runs = self.app.sync_runs(&self.ws, None, 1).await?;
         match runs.first().map(|run| (run.is_running(), &run.error)) {
             Some((true, _)) => bail!("a run was left behind"),
@@ -305,9 +401,13 @@ impl Simulation {
     /// If anything fails.
     pub async fn fall_silent(&mut self, found: Found) -> anyhow::Result<()> {
         self.wire.let_go();
+        self.disarm().await?;
         for delivery in self.take_deliveries() {
             self.deliver(&delivery).await?;
         }
+        self.idle().await?;
+        // What the process does every minute: marks that nobody computes, runs that nobody works on.
+        self.app.sweep().await?;
         self.idle().await?;
         self.sim.advance(10);
         match found {
@@ -354,6 +454,7 @@ fn app(
             stripe: Base::parse(base)?,
             limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e5), endpoint_per_s: Some(1e5) },
             public_url: "http://127.0.0.1".to_owned(),
+            rates_url: billfold_app::ECB_DAILY_URL.to_owned(),
         },
     };
     Ok(App::with_rule(parts, rule)?)

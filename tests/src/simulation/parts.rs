@@ -1,6 +1,7 @@
 //! A queue that hands out its messages in any order and gives back what a killed worker had in hand, a vault of a few
 //! lines, and the simulation's clock.
 
+use super::calls::Calls;
 use billfold_app::{Clock, Message, Queue, QueueError, Secret, Vault, VaultError};
 use billfold_core::id::WorkspaceId;
 use billfold_sim::Sim;
@@ -22,8 +23,10 @@ impl Clock for SimClock {
 }
 
 /// The queue.
-#[derive(Default)]
-pub(super) struct Mailbox(Mutex<Messages>);
+pub(super) struct Mailbox {
+    messages: Mutex<Messages>,
+    calls: Calls,
+}
 
 #[derive(Default)]
 struct Messages {
@@ -40,12 +43,24 @@ pub(super) struct Taken {
 }
 
 impl Mailbox {
-    fn messages(&self) -> MutexGuard<'_, Messages> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn new(calls: Calls) -> Self {
+        Self { messages: Mutex::default(), calls }
     }
 
-    /// Takes the message at a place of those that wait, which a die says.
-    pub(super) fn take(&self, die: u64) -> Option<Taken> {
+    fn messages(&self) -> MutexGuard<'_, Messages> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes several messages at once, of those that wait; which, a die says.
+    pub(super) async fn take(&self, mut die: impl FnMut() -> u64, most: usize) -> Vec<Taken> {
+        if self.messages().waiting.is_empty() {
+            return Vec::new();
+        }
+        let take = async { (0..most).map_while(|_| self.take_one(die())).collect() };
+        self.calls.pass(take).await
+    }
+
+    fn take_one(&self, die: u64) -> Option<Taken> {
         let mut messages = self.messages();
         let count = u64::try_from(messages.waiting.len()).ok().filter(|count| *count > 0)?;
         let place = usize::try_from(die % count).ok()?;
@@ -56,8 +71,8 @@ impl Mailbox {
         Some(Taken { message, number })
     }
 
-    pub(super) fn done(&self, taken: &Taken) {
-        self.messages().taken.remove(&taken.number);
+    pub(super) async fn done(&self, taken: &Taken) {
+        self.calls.pass(async { self.messages().taken.remove(&taken.number) }).await;
     }
 
     pub(super) fn again(&self, taken: &Taken) {
@@ -81,21 +96,30 @@ impl Mailbox {
 
 impl Queue for Mailbox {
     fn send(&self, message: Message, _: Duration) -> BoxFuture<'_, Result<(), QueueError>> {
-        let mut messages = self.messages();
-        if !messages.waiting.contains(&message) {
-            messages.waiting.push(message);
-        }
-        async { Ok(()) }.boxed()
+        let put = async move {
+            let mut messages = self.messages();
+            if !messages.waiting.contains(&message) {
+                messages.waiting.push(message);
+            }
+            Ok(())
+        };
+        self.calls.pass(put).boxed()
     }
 }
 
 /// The vault.
-#[derive(Default)]
-pub(super) struct Drawer(Mutex<HashMap<(WorkspaceId, &'static str), SecretString>>);
+pub(super) struct Drawer {
+    secrets: Mutex<HashMap<(WorkspaceId, &'static str), SecretString>>,
+    calls: Calls,
+}
 
 impl Drawer {
+    pub(super) fn new(calls: Calls) -> Self {
+        Self { secrets: Mutex::default(), calls }
+    }
+
     fn secrets(&self) -> MutexGuard<'_, HashMap<(WorkspaceId, &'static str), SecretString>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,8 +130,8 @@ impl Vault for Drawer {
         which: Secret,
         text: SecretString,
     ) -> BoxFuture<'a, Result<(), VaultError>> {
-        self.secrets().insert((ws.clone(), which.as_str()), text);
-        async { Ok(()) }.boxed()
+        let put = async move { self.secrets().insert((ws.clone(), which.as_str()), text) };
+        async { self.calls.pass(put).await.map_or(Ok(()), |_| Ok(())) }.boxed()
     }
 
     fn get<'a>(
@@ -115,12 +139,12 @@ impl Vault for Drawer {
         ws: &'a WorkspaceId,
         which: Secret,
     ) -> BoxFuture<'a, Result<Option<SecretString>, VaultError>> {
-        let found = self.secrets().get(&(ws.clone(), which.as_str())).cloned();
-        async { Ok(found) }.boxed()
+        let get = async move { Ok(self.secrets().get(&(ws.clone(), which.as_str())).cloned()) };
+        self.calls.pass(get).boxed()
     }
 
     fn forget<'a>(&'a self, ws: &'a WorkspaceId, which: Secret) -> BoxFuture<'a, Result<(), VaultError>> {
-        self.secrets().remove(&(ws.clone(), which.as_str()));
-        async { Ok(()) }.boxed()
+        let forget = async move { self.secrets().remove(&(ws.clone(), which.as_str())) };
+        async { self.calls.pass(forget).await.map_or(Ok(()), |_| Ok(())) }.boxed()
     }
 }

@@ -1,6 +1,7 @@
 //! The wire to the simulated Stripe, which can be held: what Stripe has answered by then arrives when it is let go, and
 //! is old by then.
 
+use super::calls::Calls;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,7 +24,7 @@ enum Held {
 
 impl Wire {
     /// A wire to an address.
-    pub(super) async fn to(address: SocketAddr) -> std::io::Result<Self> {
+    pub(super) async fn to(address: SocketAddr, calls: Calls) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}", listener.local_addr()?);
         let (held, hold) = watch::channel(Held::No);
@@ -32,8 +33,8 @@ impl Wire {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(address).await else { return };
                 let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-                let (open, hold) = (watch::channel(Held::No), hold.clone());
-                connections.spawn(carry(from_client, to_server, open.1));
+                let (calls, hold) = (calls.clone(), hold.clone());
+                connections.spawn(ask(from_client, to_server, calls));
                 connections.spawn(carry(from_server, to_client, hold));
             }
         });
@@ -55,10 +56,21 @@ impl Drop for Wire {
     }
 }
 
+/// Carries requests: each comes in one piece, and is a call.
+async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, calls: Calls) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        let Some(some) = bytes.get(..count) else { return };
+        if calls.pass(to.write_all(some)).await.is_err() {
+            return;
+        }
+    }
+}
+
 async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut hold: watch::Receiver<Held>) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        // The sender of a wire that is never held is gone, which means the same as that it is open.
+        // The sender is gone when the wire is, and then nobody waits.
         drop(hold.wait_for(|held| *held == Held::No).await);
         let Some(some) = bytes.get(..count) else { return };
         if to.write_all(some).await.is_err() {

@@ -1,98 +1,131 @@
 //! The HTTP API (axum): thin handlers over the use cases, one problem shape for every no, one place that decides who may.
 
 mod accounts;
+mod audit;
 mod body;
 mod connection;
+mod document;
+mod export;
+mod imports;
+mod invite_page;
+mod invites;
+pub mod limits;
 mod page;
 mod problem;
+mod rates;
+mod revenue;
 mod runs;
 mod settings;
 mod webhook;
 mod who;
 
+#[doc(hidden)]
+pub use page::{cursor_of, place_of};
 pub use problem::{FieldError, Problem};
 pub use runs::RunView;
+pub use who::Member;
 
 use crate::app::App;
 use crate::auth::Tokens;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use limits::{BODY_BYTES_MAX, IMPORT_TIME_MAX, REQUEST_TIME_MAX};
 use std::sync::Arc;
-use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
-
-/// Longest request body, in bytes.
-pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Longest time for a request: connecting a key asks Stripe a dozen things.
-pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use who::Stranger;
 
 /// What handlers share.
 #[derive(Clone)]
-pub(crate) struct Api {
+pub struct Api {
     pub(crate) app: App,
     pub(crate) tokens: Arc<Tokens>,
+    rates: Arc<rates::Rates>,
+    document: Arc<str>,
 }
 
-/// Every route.
-pub fn router(app: App, tokens: Arc<Tokens>) -> Router {
-    finish(changing().merge(reading()).merge(delivering()), app, tokens)
+/// Every route. `more` are those that this deployment has beside the others; they are under the same limits and in the
+/// same document.
+pub fn router(app: App, tokens: Arc<Tokens>, more: OpenApiRouter<Api>) -> Router {
+    finish(changing().merge(reading()).merge(delivering()), app, tokens, more)
 }
 
-/// What changes something, and the card, which looks into the vault.
+/// What changes something, what looks into the vault, and the page behind an invitation.
 pub fn connect_router(app: App, tokens: Arc<Tokens>) -> Router {
-    finish(changing(), app, tokens)
+    finish(changing(), app, tokens, OpenApiRouter::default())
 }
 
 /// What only reads the table.
 pub fn query_router(app: App, tokens: Arc<Tokens>) -> Router {
-    finish(reading(), app, tokens)
+    finish(reading(), app, tokens, OpenApiRouter::default())
 }
 
-/// What anybody may call.
+/// What Stripe calls.
 pub fn webhook_router(app: App, tokens: Arc<Tokens>) -> Router {
-    finish(delivering(), app, tokens)
+    finish(delivering(), app, tokens, OpenApiRouter::default())
 }
 
-fn changing() -> Router<Api> {
-    let v1 = Router::new()
-        .route("/stripe", get(connection::card).post(connection::connect).delete(connection::disconnect))
-        .route("/stripe/check", post(connection::check))
-        .route("/stripe/webhook-secret", axum::routing::put(connection::webhook_secret))
-        .route("/stripe/webhook-endpoint", post(webhook::create_endpoint))
-        .route("/verify", post(webhook::verify))
-        .route("/data", axum::routing::delete(connection::erase))
-        .route("/settings", axum::routing::patch(settings::change))
-        .route("/syncs", post(runs::start))
-        .route("/syncs/{id}", axum::routing::delete(runs::cancel))
-        .route("/accounts", post(accounts::create))
-        .route("/accounts/{id}", axum::routing::patch(accounts::change).delete(accounts::remove))
-        .route("/customers/{id}/account", axum::routing::put(accounts::match_by_hand).delete(accounts::unmatch));
-    Router::new().nest("/v1", v1)
+// A route that is not described cannot be added here.
+
+fn changing() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(connection::card, connection::connect, connection::disconnect))
+        .routes(routes!(connection::check))
+        .routes(routes!(connection::webhook_secret))
+        .routes(routes!(webhook::create_endpoint))
+        .routes(routes!(webhook::verify))
+        .routes(routes!(connection::erase))
+        .routes(routes!(invites::create, invites::withdraw))
+        .routes(routes!(invites::show, invites::follow))
+        .routes(routes!(settings::change))
+        .routes(routes!(runs::start))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(imports::create))
+        .routes(routes!(accounts::change, accounts::remove))
+        .routes(routes!(accounts::match_by_hand, accounts::unmatch))
+        .routes(routes!(revenue::acknowledge))
 }
 
-fn reading() -> Router<Api> {
-    let v1 = Router::new()
-        .route("/settings", get(settings::show))
-        .route("/syncs", get(runs::list))
-        .route("/syncs/{id}", get(runs::show))
-        .route("/accounts", get(accounts::list))
-        .route("/accounts/{id}", get(accounts::show))
-        .route("/accounts/{id}/billing", get(accounts::billing))
-        .route("/customers", get(accounts::customers));
-    Router::new().nest("/v1", v1).route("/healthz", get(healthz))
+fn reading() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(settings::show))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(accounts::list))
+        .routes(routes!(accounts::export))
+        .routes(routes!(accounts::show))
+        .routes(routes!(accounts::billing))
+        .routes(routes!(accounts::customers))
+        .routes(routes!(revenue::trajectory))
+        .routes(routes!(revenue::explain))
+        .routes(routes!(revenue::summary))
+        .routes(routes!(revenue::signals))
+        .routes(routes!(audit::list))
+        .routes(routes!(healthz))
+        .routes(routes!(openapi))
 }
 
-fn delivering() -> Router<Api> {
-    Router::new().route("/webhooks/stripe/{endpoint_id}", post(webhook::receive))
+fn delivering() -> OpenApiRouter<Api> {
+    OpenApiRouter::default().routes(routes!(webhook::receive))
+}
+
+/// Every route with what the document says of it, whichever of them this process serves.
+fn described() -> utoipa::openapi::OpenApi {
+    let all = changing().merge(reading()).merge(delivering());
+    OpenApiRouter::<Api>::with_openapi(document::begin()).merge(all).into_openapi()
 }
 
 /// What holds for every route.
-fn finish(routes: Router<Api>, app: App, tokens: Arc<Tokens>) -> Router {
+fn finish(routes: OpenApiRouter<Api>, app: App, tokens: Arc<Tokens>, mut more: OpenApiRouter<Api>) -> Router {
+    let mut described = described();
+    described.merge(more.to_openapi());
+    let (routes, _) = routes.merge(more).split_for_parts();
+    let api = Api { app, tokens, rates: Arc::default(), document: document::text(described).into() };
     routes
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.") })
         .method_not_allowed_fallback(|| async {
@@ -103,14 +136,34 @@ fn finish(routes: Router<Api>, app: App, tokens: Arc<Tokens>) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_TIME_MAX))
+        .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
-        .with_state(Api { app, tokens })
+        .with_state(api)
 }
 
-async fn healthz() -> &'static str {
-    "ok"
+/// Whether the process answers at all; no store is touched
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = String)), security(()))]
+async fn healthz(State(api): State<Api>, stranger: Stranger) -> Result<&'static str, Problem> {
+    stranger.counted(&api)?;
+    Ok("ok")
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, body = serde_json::Value)), security(()))]
+async fn openapi(State(api): State<Api>, stranger: Stranger) -> Result<impl IntoResponse, Problem> {
+    stranger.counted(&api)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], api.document.to_string()))
+}
+
+/// No request keeps anybody waiting longer than [`REQUEST_TIME_MAX`]; only a file of accounts may take longer.
+async fn in_time(request: Request, next: Next) -> Response {
+    let takes_files = request.method() == Method::POST && request.uri().path() == "/v1/accounts";
+    let limit = if takes_files { IMPORT_TIME_MAX } else { REQUEST_TIME_MAX };
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("This took longer than {} seconds; it may still happen.", limit.as_secs());
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail).into_response()
+    })
 }
 
 fn panicked() -> Response {

@@ -1,39 +1,43 @@
 //! Lists: `limit`, and a cursor that is bound to its workspace and its list.
 
 use super::Problem;
+use super::limits::{PAGE_ROWS, PAGE_ROWS_MAX};
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use billfold_core::id::WorkspaceId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-/// Rows of a page, unless the caller says otherwise.
-pub const LIMIT: usize = 50;
-/// The most rows of a page.
-pub const LIMIT_MAX: usize = 100;
+use utoipa::{IntoParams, ToSchema};
 
 const SEAL_BYTES: usize = 8;
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct List<T> {
+    /// The rows.
     pub(crate) data: Vec<T>,
+    /// What `?cursor=` takes for the next page; null after the last.
     pub(crate) next_cursor: Option<String>,
 }
 
 /// What every list takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct PageQuery {
+    /// Rows of a page.
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 100, default = 50)]
     pub(crate) limit: Option<String>,
+    /// `next_cursor` of the page before.
     pub(crate) cursor: Option<String>,
 }
 
 impl PageQuery {
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
-        let Some(text) = &self.limit else { return Ok(LIMIT) };
-        let number = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-        number.ok_or_else(|| Problem::field("limit", "limit_invalid", format!("limit must be from 1 to {LIMIT_MAX}")))
+        let Some(text) = &self.limit else { return Ok(PAGE_ROWS) };
+        let number = text.parse().ok().filter(|limit| (1..=PAGE_ROWS_MAX).contains(limit));
+        number
+            .ok_or_else(|| Problem::field("limit", "limit_invalid", format!("limit must be from 1 to {PAGE_ROWS_MAX}")))
     }
 }
 
@@ -56,6 +60,20 @@ pub(crate) fn open(ws: &WorkspaceId, list: &str, cursor: &str) -> Result<String,
         return Err(invalid());
     }
     String::from_utf8(place.to_vec()).map_err(|_| invalid())
+}
+
+/// A cursor, for tests that throw anything at the reading of one.
+#[doc(hidden)]
+#[must_use]
+pub fn cursor_of(ws: &WorkspaceId, list: &str, place: &str) -> String {
+    seal(ws, list, place)
+}
+
+/// What a cursor leads to; `None` if the list did not give it out.
+#[doc(hidden)]
+#[must_use]
+pub fn place_of(ws: &WorkspaceId, list: &str, cursor: &str) -> Option<String> {
+    open(ws, list, cursor).ok()
 }
 
 fn seal_bytes(ws: &WorkspaceId, list: &str, place: &[u8]) -> [u8; SEAL_BYTES] {

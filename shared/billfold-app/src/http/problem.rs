@@ -1,6 +1,6 @@
 //! Every no, as `application/problem+json` (RFC 9457).
 
-use crate::auth::Unauthenticated;
+use crate::auth::AuthError;
 use crate::refusal::{Kind, Refusal};
 use crate::sync::chain;
 use axum::Json;
@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use billfold_core::id::RunId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A no.
 #[derive(Debug, Clone, Serialize)]
@@ -15,23 +16,37 @@ use serde::Serialize;
 pub struct Problem(Box<Members>);
 
 /// The members of the problem's JSON.
-#[derive(Debug, Clone, Serialize)]
-struct Members {
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ProblemDetails)]
+pub(super) struct Members {
+    /// Always `about:blank`: `code` says which problem it is.
     r#type: String,
+    /// The status in words.
     title: String,
+    /// The status.
     status: u16,
+    /// What happened and what to do.
     detail: String,
+    /// A stable word.
     code: &'static str,
+    /// What is wrong with which field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// The run that is in the way.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     run_id: Option<RunId>,
+    /// Finds a failure of Billfold's own in its log.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     request_id: Option<String>,
+    /// Told in a header.
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
 }
 
 /// What is wrong with a field.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldError {
     /// The field.
     pub field: String,
@@ -50,6 +65,7 @@ impl Problem {
             errors: Vec::new(),
             run_id: None,
             request_id: None,
+            retry_after_s: None,
         }))
     }
 
@@ -57,6 +73,13 @@ impl Problem {
         let message = message.into();
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message.clone());
         problem.0.errors.push(FieldError { field: field.to_owned(), message });
+        problem
+    }
+
+    pub(crate) fn too_many_requests(retry_after_s: u64) -> Self {
+        let detail = format!("Too many requests; try again in {retry_after_s} s.");
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        problem.0.retry_after_s = Some(retry_after_s);
         problem
     }
 
@@ -83,11 +106,15 @@ fn title(status: StatusCode) -> String {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after_s = self.0.retry_after_s;
         let mut response = (status, Json(self)).into_response();
         let kind = header::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -116,8 +143,12 @@ impl From<Refusal> for Problem {
     }
 }
 
-impl From<Unauthenticated> for Problem {
-    fn from(error: Unauthenticated) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string())
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        let (status, code) = match error {
+            AuthError::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            AuthError::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "identity_unavailable"),
+        };
+        Self::new(status, code, error.to_string())
     }
 }

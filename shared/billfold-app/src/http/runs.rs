@@ -10,9 +10,11 @@ use billfold_core::id::RunId;
 use billfold_core::run::{Problem as RunProblem, Run, RunStatus, StageState, Trigger};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A run as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Run)]
 pub struct RunView {
     /// Its id.
     pub id: RunId,
@@ -50,11 +52,29 @@ impl From<Run> for RunView {
     }
 }
 
+/// Sync now
+#[utoipa::path(
+    post,
+    path = "/v1/syncs",
+    responses(
+        (status = 202, body = RunView),
+        (status = 409, description = "`sync_already_running` with the running `run_id`, `not_connected`"),
+    ),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn start(State(api): State<Api>, who: Admin) -> Result<(StatusCode, Json<RunView>), Problem> {
-    let run = api.app.start_sync(&who.0.workspace, Trigger::Manual).await?;
+    let run = api.app.by(&who.0).start_sync(&who.0.workspace, Trigger::Manual).await?;
     Ok((StatusCode::ACCEPTED, Json(run.into())))
 }
 
+/// The runs, newest first
+#[utoipa::path(
+    get,
+    path = "/v1/syncs",
+    params(PageQuery),
+    responses((status = 200, body = List<RunView>)),
+    security(("token" = ["member"]))
+)]
 pub(super) async fn list(
     State(api): State<Api>,
     who: Member,
@@ -69,10 +89,26 @@ pub(super) async fn list(
     Ok(Json(List { data: runs.into_iter().map(Into::into).collect(), next_cursor }))
 }
 
+/// One run
+#[utoipa::path(
+    get,
+    path = "/v1/syncs/{id}",
+    params(("id" = RunId, Path, description = "The run's id")),
+    responses((status = 200, body = RunView)),
+    security(("token" = ["member"]))
+)]
 pub(super) async fn show(State(api): State<Api>, who: Member, Id(id): Id<RunId>) -> Result<Json<RunView>, Problem> {
     Ok(Json(api.app.sync_run(&who.0.workspace, &id).await?.into()))
 }
 
+/// Stop a run
+#[utoipa::path(
+    delete,
+    path = "/v1/syncs/{id}",
+    params(("id" = RunId, Path, description = "The run's id")),
+    responses((status = 200, body = RunView), (status = 409, description = "`sync_not_running`")),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn cancel(State(api): State<Api>, who: Admin, Id(id): Id<RunId>) -> Result<Json<RunView>, Problem> {
-    Ok(Json(api.app.cancel_sync(&who.0.workspace, &id).await?.into()))
+    Ok(Json(api.app.by(&who.0).cancel_sync(&who.0.workspace, &id).await?.into()))
 }

@@ -4,19 +4,28 @@ use super::{Api, Problem};
 use crate::auth::{Caller, Role};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{Extensions, StatusCode, header};
 use serde::de::DeserializeOwned;
+use std::convert::Infallible;
 
 /// Anybody with a good token.
-pub(crate) struct Member(pub(crate) Caller);
+pub struct Member(pub Caller);
 /// Somebody who may change things.
 pub(crate) struct Admin(pub(crate) Caller);
 /// Somebody who may erase things.
 pub(crate) struct Owner(pub(crate) Caller);
 
-fn caller(parts: &Parts, api: &Api, least: Role) -> Result<Caller, Problem> {
+/// The one place where a token becomes a caller, and where it is decided whether they may.
+async fn caller(parts: &Parts, api: &Api, least: Role) -> Result<Caller, Problem> {
     let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let caller = api.tokens.verify(value, api.app.now())?;
+    let caller = match api.tokens.verify(value, api.app.now()).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            api.rates.stranger(&parts.extensions)?;
+            return Err(error.into());
+        }
+    };
+    api.rates.caller(&caller)?;
     if caller.role < least {
         let detail = format!("This needs the role {}.", if least == Role::Owner { "owner" } else { "admin or owner" });
         return Err(Problem::new(StatusCode::FORBIDDEN, "role_required", detail));
@@ -27,21 +36,38 @@ fn caller(parts: &Parts, api: &Api, least: Role) -> Result<Caller, Problem> {
 impl FromRequestParts<Api> for Member {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        caller(parts, api, Role::Member).map(Self)
+        caller(parts, api, Role::Member).await.map(Self)
     }
 }
 
 impl FromRequestParts<Api> for Admin {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        caller(parts, api, Role::Admin).map(Self)
+        caller(parts, api, Role::Admin).await.map(Self)
     }
 }
 
 impl FromRequestParts<Api> for Owner {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        caller(parts, api, Role::Owner).map(Self)
+        caller(parts, api, Role::Owner).await.map(Self)
+    }
+}
+
+/// Somebody on a public route, of whom only the address is known.
+pub(crate) struct Stranger(Extensions);
+
+impl Stranger {
+    /// Counts the request, because it proves nothing.
+    pub(crate) fn counted(&self, api: &Api) -> Result<(), Problem> {
+        api.rates.stranger(&self.0)
+    }
+}
+
+impl FromRequestParts<Api> for Stranger {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.clone()))
     }
 }
 
@@ -69,7 +95,7 @@ impl<T: TryFrom<String>> FromRequestParts<Api> for Id<T> {
     }
 }
 
-/// A JSON body; what is wrong with it is a problem, not a line of text.
+/// A JSON object as the body; what is wrong with it is a problem, not a line of text.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
@@ -80,6 +106,11 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
         if !is_json {
             let detail = "Send the body as application/json.";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        // A list of values in the order of the fields would do for the deserializer, and is no part of the contract.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            let detail = "The body must be a JSON object.";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "body_invalid", detail));
         }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| unreadable(&error))
     }

@@ -9,9 +9,9 @@ use billfold_core::matching::{Belongs, account_name, account_of_domain, belongs}
 use billfold_store::{AccountRow, AccountRows, AccountSource, CustomerRows, ListRow, Write};
 use std::collections::BTreeSet;
 
-/// What an account came to.
+/// What an account came to: groups of writes, each whole, in their order.
 pub(super) struct Computed {
-    pub(super) writes: Vec<Write>,
+    pub(super) groups: Vec<Vec<Write>>,
 }
 
 impl Batch {
@@ -25,15 +25,18 @@ impl Batch {
         let given = stored.account.as_ref().is_some_and(|account| account.row.source == AccountSource::Given);
         if members.is_empty() && !given {
             // Made for customers who are all elsewhere now.
-            return Ok(Computed { writes: stored.remove(&self.ws, id) });
+            let removed = stored.remove(&self.ws, id);
+            return Ok(Computed { groups: removed.chunks(super::WRITES).map(<[Write]>::to_vec).collect() });
         }
         let rows: Vec<&CustomerRows> = members.iter().filter_map(|id| self.customers.get(id)).collect();
         let account = self.who(id, stored, &rows);
         let facts: Vec<CustomerFacts> = rows.iter().map(|rows| facts(rows)).collect();
-        let billing = billing::account(&self.billing, &self.catalogue, &facts, self.app.now());
+        let now = self.app.now();
+        let computed = billing::compute(&self.billing, &self.catalogue, &facts, now);
+        let (mut groups, mut writes) = self.keep_books(id, stored, &rows, &facts, &computed, now)?;
+        let billing = computed.billing;
         let list = list_row(&account, &billing, &facts)?;
         let json = serde_json::to_string(&billing).map_err(Refusal::internal)?;
-        let mut writes = Vec::new();
         if stored.account.as_ref().is_none_or(|before| before.row != account) {
             writes.push(stored.put_account(&self.ws, &account)?);
         }
@@ -43,7 +46,8 @@ impl Batch {
         if stored.billing.as_ref().is_none_or(|before| before.row != json) {
             writes.push(stored.put_billing(&self.ws, id, json)?);
         }
-        Ok(Computed { writes })
+        groups.push(writes);
+        Ok(Computed { groups })
     }
 
     /// Who an account is: what was given stays; what was made follows its oldest customer.
@@ -78,6 +82,7 @@ fn facts(rows: &CustomerRows) -> CustomerFacts {
         customer: rows.customer.clone(),
         subscriptions: rows.subscriptions.clone(),
         invoices: rows.invoices.clone(),
+        money_back: rows.money_back.clone(),
     }
 }
 

@@ -4,28 +4,34 @@ use super::Batch;
 use crate::refusal::Refusal;
 use crate::settings::AccountsMode;
 use billfold_core::id::{AccountId, CustomerId};
-use billfold_core::matching::{Belongs, MatchRule, account_of_customer, account_of_domain, belongs};
+use billfold_core::matching::{Belongs, ExternalId, MatchRule, account_of_customer, account_of_domain, belongs};
 use billfold_store::{CustomerRows, Matched};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The given accounts that customers may belong to.
+#[derive(Default)]
+pub(super) struct Owners {
+    domains: BTreeMap<String, AccountId>,
+    external: BTreeMap<ExternalId, AccountId>,
+}
+
 impl Batch {
-    /// The domains of customers, with the given accounts that own them.
-    pub(super) async fn owners(&self, customers: &[CustomerId]) -> Result<BTreeMap<String, AccountId>, Refusal> {
+    /// The given accounts that own the domains of customers, or name the customers themselves.
+    pub(super) async fn owners(&self, customers: &[CustomerId]) -> Result<Owners, Refusal> {
         let domain = |id: &CustomerId| match belongs(self.customers.get(id)?.customer.as_ref()?) {
             Belongs::ToDomain { domain, .. } => Some(domain),
             Belongs::Alone => None,
         };
         let domains: BTreeSet<String> = customers.iter().filter_map(domain).collect();
-        Ok(self.app.store().domain_owners(&self.ws, &domains).await?)
+        let external: BTreeSet<ExternalId> = customers.iter().map(ExternalId::of_customer).collect();
+        Ok(Owners {
+            domains: self.app.store().domain_owners(&self.ws, &domains).await?,
+            external: self.app.store().external_owners(&self.ws, &external).await?,
+        })
     }
 
     /// Finds the account of a customer.
-    pub(super) fn match_customer(
-        &self,
-        id: &CustomerId,
-        rows: &CustomerRows,
-        owners: &BTreeMap<String, AccountId>,
-    ) -> Matched {
+    pub(super) fn match_customer(&self, id: &CustomerId, rows: &CustomerRows, owners: &Owners) -> Matched {
         let stored = rows.matched.clone();
         let Some(customer) = &rows.customer else {
             // A deleted customer stays where it was. One that was never read has no account, and no name to be asked for.
@@ -37,11 +43,13 @@ impl Batch {
             return by_hand;
         }
         let create = self.settings.accounts == AccountsMode::Create && !customer.test_clock;
+        let named = owners.external.get(&ExternalId::of_customer(id)).cloned();
         let (account, rule) = match belongs(customer) {
+            _ if named.is_some() => (named, MatchRule::ExternalId),
             Belongs::Alone => (account_of_customer(id).filter(|_| create), MatchRule::OwnAccount),
             Belongs::ToDomain { domain, rule } => {
                 let made = || account_of_domain(&domain).filter(|_| create);
-                (owners.get(&domain).cloned().or_else(made), rule)
+                (owners.domains.get(&domain).cloned().or_else(made), rule)
             }
         };
         Matched {

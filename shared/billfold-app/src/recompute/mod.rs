@@ -4,7 +4,13 @@
 //! The order makes every step safe to repeat: whose a customer is, then the accounts, then the marks are taken away.
 
 mod account;
+mod books;
+mod catalogue;
 mod matching;
+mod several;
+
+pub(crate) use catalogue::Catalogues;
+pub(crate) use several::work_on;
 
 use crate::app::App;
 use crate::queue::Handled;
@@ -15,6 +21,7 @@ use billfold_core::billing;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
 use billfold_store::{AccountRows, CustomerRows, Mark, SHARDS, Store, StoreError, Subject, Write};
+use books::Books;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -58,19 +65,6 @@ pub(crate) async fn expand_everything(app: &App, ws: &WorkspaceId) -> Result<(),
     }
 }
 
-/// Computes the account of a customer that is marked. Does nothing if the mark is gone: then somebody else has.
-pub(crate) async fn work_on(app: &App, ws: &WorkspaceId, customer: &CustomerId) -> Result<(), Refusal> {
-    let Some(mark) = app.store().mark_of(ws, &Subject::Customer(customer.clone())).await? else { return Ok(()) };
-    // Asked after the mark was read: a sync marks a customer once, and counts on the mark until its end.
-    let syncing = app.store().lease(ws).await?.run.is_some();
-    let mut batch = Batch::new(app.clone(), ws.clone()).await?;
-    batch.compute(std::slice::from_ref(&mark.subject)).await?;
-    if !syncing {
-        batch.take_away(vec![mark]).await?;
-    }
-    Ok(())
-}
-
 /// What came of looking into a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Drained {
@@ -87,16 +81,29 @@ pub(crate) struct Batch {
     settings: Settings,
     billing: billing::Settings,
     catalogue: Arc<Catalogue>,
+    books: Books,
     /// Customers that have been read for the batch at hand.
     customers: BTreeMap<CustomerId, CustomerRows>,
+    first: First,
+}
+
+/// What is read first of the customers of a batch, to find their accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// All that is theirs: most have no account yet, and it need not be read again.
+    Everything,
+    /// Who they are: most have one, and the rest is read after its rows.
+    Heads,
 }
 
 impl Batch {
     pub(crate) async fn new(app: App, ws: WorkspaceId) -> Result<Self, Refusal> {
         let settings = app.settings(&ws).await?;
-        let catalogue = Arc::new(Catalogue::from_facts(app.store().catalogue(&ws).await?));
+        let catalogue = app.catalogue(&ws).await?;
         let billing = settings.billing();
-        Ok(Self { app, ws, settings, billing, catalogue, customers: BTreeMap::new() })
+        let books = Books::read(&app, &ws, &billing).await?;
+        let (customers, first) = (BTreeMap::new(), First::Everything);
+        Ok(Self { app, ws, settings, billing, catalogue, books, customers, first })
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
@@ -142,7 +149,8 @@ impl Batch {
     async fn try_compute(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
         self.customers.clear();
         let marked: Vec<CustomerId> = subjects.iter().filter_map(customer).cloned().collect();
-        self.read_customers(&marked).await?;
+        self.read_first(&marked).await?;
+        self.settings = self.app.settings(&self.ws).await?;
         let owners = self.owners(&marked).await?;
         let mut accounts: BTreeSet<AccountId> = subjects.iter().filter_map(account_of).cloned().collect();
         let mut writes = Vec::new();
@@ -167,9 +175,35 @@ impl Batch {
             }
         }
         self.write_groups(writes).await?;
+        if self.first == First::Heads {
+            self.customers.clear();
+        }
         let computed = self.compute_accounts(&accounts, &newcomers, &leavers).await?;
-        self.write_groups(computed.into_iter().map(|computed| computed.writes).collect()).await?;
+        self.write_groups(computed.into_iter().flat_map(|computed| computed.groups).collect()).await?;
         Ok(accounts)
+    }
+
+    /// What accounts are computed by, as it is now.
+    async fn read_rules(&mut self) -> Result<(), Refusal> {
+        self.catalogue = self.app.catalogue(&self.ws).await?;
+        self.settings = self.app.settings(&self.ws).await?;
+        self.billing = self.settings.billing();
+        self.books = Books::read(&self.app, &self.ws, &self.billing).await?;
+        Ok(())
+    }
+
+    async fn read_first(&mut self, ids: &[CustomerId]) -> Result<(), Refusal> {
+        match self.first {
+            First::Everything => self.read_customers(ids).await,
+            First::Heads => {
+                let heads = self.app.store().customer_heads(&self.ws, ids).await?;
+                self.customers.extend(heads);
+                for id in ids {
+                    self.customers.entry(id.clone()).or_default();
+                }
+                Ok(())
+            }
+        }
     }
 
     async fn read_customers(&mut self, ids: &[CustomerId]) -> Result<(), Refusal> {
@@ -193,11 +227,18 @@ impl Batch {
             let (store, ws) = (store.clone(), ws.clone());
             async move { store.account_rows(&ws, &id).await.map(|rows| (id, rows)) }
         };
-        let existing = store.existing_accounts(&ws, accounts).await?;
+        let existing = match self.first {
+            First::Heads => accounts.clone(),
+            First::Everything => store.existing_accounts(&ws, accounts).await?,
+        };
+        let mut ledgers = store.ledgers(&ws, &existing).await?;
         let new = accounts.difference(&existing).map(|id| (id.clone(), AccountRows::default()));
         let new: Vec<_> = new.collect();
         let mut stored: Vec<_> =
             stream::iter(existing.into_iter().map(read)).buffer_unordered(READS_AT_ONCE).try_collect().await?;
+        for (id, rows) in &mut stored {
+            rows.ledger = ledgers.remove(id);
+        }
         stored.extend(new);
         let mut members = BTreeMap::new();
         for (id, rows) in &stored {
@@ -215,6 +256,8 @@ impl Batch {
         }
         let all: Vec<CustomerId> = members.values().flatten().cloned().collect();
         self.read_customers(&all).await?;
+        // And so must what they are computed by.
+        self.read_rules().await?;
         let mut computed = Vec::with_capacity(stored.len());
         for (id, rows) in &stored {
             let members = members.remove(id).unwrap_or_default();

@@ -40,7 +40,7 @@ pub(super) struct Shared {
 }
 
 /// The endpoint of a list.
-pub(super) fn endpoint(listing: Listing) -> Endpoint {
+pub(crate) fn endpoint(listing: Listing) -> Endpoint {
     match listing {
         Listing::Products => Endpoint::Products,
         Listing::Coupons => Endpoint::Coupons,
@@ -48,6 +48,9 @@ pub(super) fn endpoint(listing: Listing) -> Endpoint {
         Listing::Customers => Endpoint::Customers,
         Listing::Subscriptions => Endpoint::Subscriptions,
         Listing::Invoices => Endpoint::Invoices,
+        Listing::Refunds => Endpoint::Refunds,
+        Listing::Disputes => Endpoint::Disputes,
+        Listing::CreditNotes => Endpoint::CreditNotes,
     }
 }
 
@@ -58,7 +61,11 @@ pub(super) fn stage_of(endpoint: Endpoint) -> Option<Stage> {
         Endpoint::Prices => Some(Stage::Prices),
         Endpoint::Customers => Some(Stage::Customers),
         Endpoint::Subscriptions | Endpoint::SubscriptionItems => Some(Stage::Subscriptions),
-        Endpoint::Invoices | Endpoint::InvoiceLines => Some(Stage::Invoices),
+        Endpoint::Invoices
+        | Endpoint::InvoiceLines
+        | Endpoint::Refunds
+        | Endpoint::Disputes
+        | Endpoint::CreditNotes => Some(Stage::Invoices),
         _ => None,
     }
 }
@@ -71,6 +78,7 @@ struct Reading<'a> {
     busy: HashMap<Listing, Vec<u32>>,
     oldest: Timestamp,
     skipped: BTreeMap<Stage, Problem>,
+    left_out: Vec<Listing>,
     pages: JoinSet<(Listing, u32, Result<PageRead, Stopped>)>,
 }
 
@@ -89,6 +97,7 @@ pub(super) async fn read_all(worker: &Worker, run: &mut Run, windows: Vec<Window
         busy: HashMap::new(),
         oldest: Timestamp::from_second(oldest).unwrap_or(Timestamp::UNIX_EPOCH),
         skipped: BTreeMap::new(),
+        left_out: Vec::new(),
         pages: JoinSet::new(),
     };
     for window in windows {
@@ -99,6 +108,7 @@ pub(super) async fn read_all(worker: &Worker, run: &mut Run, windows: Vec<Window
     // Pages that are on their way are let go: what they stored is in their checkpoints.
     reading.pages.shutdown().await;
     outcome?;
+    worker.app.note_readable(&worker.fence.ws, &reading.left_out).await?;
     run.recompute_all = reading.shared.recompute_all.load(std::sync::atomic::Ordering::SeqCst);
     let windows = reading.windows.into_values().flatten().collect();
     Ok(Read { windows, skipped: reading.skipped })
@@ -231,8 +241,9 @@ impl Reading<'_> {
             return Err(Stopped::Refused(error));
         }
         tracing::warn!(?listing, error = %error, "a list is skipped");
-        // Coupons complete discounts but are no stage of their own; the card says that they are missing.
-        if listing != Listing::Coupons {
+        // What is no stage of its own only completes something; the card says that it is missing.
+        self.left_out.extend(Some(listing).filter(|listing| listing.is_beside()));
+        if !listing.is_beside() {
             self.skipped.insert(listing.stage(), problem(&error));
         }
         for window in self.windows.entry(listing).or_default() {

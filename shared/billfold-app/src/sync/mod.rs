@@ -6,6 +6,7 @@ mod missing;
 pub(crate) mod page;
 mod worker;
 
+pub(crate) use listing::endpoint;
 pub(crate) use worker::{Stopped, problem};
 
 use crate::app::App;
@@ -13,6 +14,7 @@ use crate::clock::{random_u64, run_id};
 use crate::queue::{Handled, Message};
 use crate::refusal::{Kind, Refusal};
 use crate::settings::BACKFILL_DAYS_MAX;
+use billfold_core::audit::{Action, Deed};
 use billfold_core::id::{RunId, WorkspaceId};
 use billfold_core::run::{Run, Stage, StageStatus, Trigger};
 use billfold_core::window::Checkpoint;
@@ -41,6 +43,9 @@ impl App {
             Started::Started => {
                 self.send_sync(ws, &run.id).await?;
                 tracing::info!(workspace = %ws, run = %run.id, ?trigger, "a sync was started");
+                if trigger == Trigger::Manual {
+                    self.note(ws, Deed::new(Action::SyncStarted).to(run.id.as_str())).await?;
+                }
                 Ok(run)
             }
         }
@@ -61,7 +66,10 @@ impl App {
         let cancelled = run.cancel(self.now()).map_err(|_| ended())?;
         self.note_listed(ws, &self.store().checkpoints(ws, id).await?).await?;
         match self.store().end_run(ws, &cancelled, None).await {
-            Ok(()) => Ok(cancelled),
+            Ok(()) => {
+                self.note(ws, Deed::new(Action::SyncCancelled).to(id.as_str())).await?;
+                Ok(cancelled)
+            }
             Err(StoreError::Fenced) => Err(ended()),
             Err(error) => Err(error.into()),
         }
@@ -97,21 +105,22 @@ impl App {
     }
 
     /// Finds what was lost and sends it to a worker again (law 3): runs that nobody works on, marks that nobody computes,
-    /// events that never came. Run it now and then.
+    /// events that never came. Reads the rates once a day. Run it now and then.
     ///
     /// # Errors
     /// [`Refusal`] of the store or the queue.
     pub async fn sweep(&self) -> Result<(), Refusal> {
-        for ws in self.store().workspaces().await? {
-            let lease = self.store().lease(&ws).await?;
+        let workspaces = self.store().workspaces().await?;
+        for ws in &workspaces {
+            let lease = self.store().lease(ws).await?;
             let idle = lease.until.is_none_or(|until| until < self.now());
             match lease.run {
-                Some(run) if idle => self.send_sync(&ws, &run).await?,
+                Some(run) if idle => self.send_sync(ws, &run).await?,
                 Some(_) => {}
-                None => self.sweep_idle(&ws).await?,
+                None => self.sweep_idle(ws).await?,
             }
         }
-        Ok(())
+        self.sweep_rates(&workspaces).await
     }
 
     /// What a process does first when it is the only one there is: nobody else can hold a lease.
@@ -170,10 +179,9 @@ pub(crate) fn add_up(run: &mut Run, checkpoints: &[Checkpoint]) {
         let mut sum = (0u64, 0u64);
         for checkpoint in checkpoints {
             let part = match checkpoint {
-                // A coupon is read with the products, but it is not one.
+                // A coupon is read with the products and a refund with the invoices, but it is not one.
                 Checkpoint::List(window) if window.listing.stage() == stage => {
-                    let counts = window.listing.kind() != billfold_core::facts::Kind::Coupon;
-                    (if counts { window.records } else { 0 }, window.requests)
+                    (if window.listing.is_beside() { 0 } else { window.records }, window.requests)
                 }
                 Checkpoint::Billing(shard) if stage == Stage::AccountBilling => (shard.records, 0),
                 _ => continue,

@@ -130,7 +130,8 @@ fn append(fact: &mut Fact, row: &Row) -> Result<(), Stopped> {
     match fact {
         Fact::Subscription(subscription) => subscription.items.push(stripe::read_item(text).map_err(unreadable)?),
         Fact::Invoice(invoice) => invoice.lines.push(stripe::read_line(text).map_err(unreadable)?),
-        Fact::Product(_) | Fact::Price(_) | Fact::Coupon(_) | Fact::Customer(_) => {}
+        // The others have no nested list that is kept.
+        _ => {}
     }
     Ok(())
 }
@@ -183,6 +184,9 @@ async fn fold(worker: &Worker, shared: &Shared, window: &Window, mut contents: C
                 let found = fetch(worker, row).await?;
                 decided = if found { decision(worker, row, stored.as_ref(), Source::Fetched) } else { Decision::Drop };
             }
+            if decided == Decision::Drop && row.brings_payments(stored.as_ref()) {
+                decided = Decision::Store;
+            }
             if decided == Decision::Store {
                 note_dependants(worker, shared, row, stored.as_ref()).await?;
                 mark(worker, shared, &row.fact, stamp, &mut writes, &mut marked);
@@ -230,6 +234,9 @@ pub(crate) fn endpoint_of(kind: Kind) -> Endpoint {
         Kind::Customer => Endpoint::Customers,
         Kind::Subscription => Endpoint::Subscriptions,
         Kind::Invoice => Endpoint::Invoices,
+        Kind::Refund => Endpoint::Refunds,
+        Kind::Dispute => Endpoint::Disputes,
+        Kind::CreditNote => Endpoint::CreditNotes,
     }
 }
 

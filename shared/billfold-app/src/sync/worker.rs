@@ -10,6 +10,7 @@ use crate::recompute;
 use crate::refusal::Refusal;
 use crate::vault::Secret;
 use crate::webhook::GapError;
+use billfold_core::connection::Connection;
 use billfold_core::facts::Fact;
 use billfold_core::id::{AccountId, RunId, WorkspaceId};
 use billfold_core::run::{Problem, Run, RunStatus, Stage, StageStatus};
@@ -209,7 +210,7 @@ impl Worker {
         if found.len() >= planned as usize {
             return Ok(found);
         }
-        let since = |listing| if listing == Listing::Invoices { run.invoices_since } else { None };
+        let since = |listing: Listing| if listing.is_windowed() { run.invoices_since } else { None };
         let windows = Listing::ALL.map(|listing| Checkpoint::List(Window::whole(listing, since(listing))));
         let shards = (0..SHARDS).map(|shard| Checkpoint::Billing(BillingShard { shard, done: false, records: 0 }));
         let all: Vec<Checkpoint> = windows.into_iter().chain(shards).collect();
@@ -256,12 +257,18 @@ impl Worker {
         // An account whose customers are marked in several shards is computed as often, but counted once.
         let counted = Arc::new(Mutex::default());
         let mut drained = JoinSet::new();
-        for shard in shards.into_iter().filter(|shard| !shard.done) {
+        // Those that were done too: a worker that was stopped after them read no events since, and this one has.
+        for shard in shards {
             drained.spawn(self.clone().drain(shard, Arc::clone(&counted)));
         }
         while let Some(joined) = drained.join_next().await {
             joined.map_err(|error| Stopped::Trouble(Refusal::internal(error)))??;
         }
+        // Everything that was there is in the ledgers: what comes now is seen happening.
+        let seen = |connection: &mut Connection| {
+            connection.observed_since.get_or_insert(run.started_at);
+        };
+        self.app.store().change_connection(&self.fence.ws, seen).await?;
         if let Some(state) = run.stage_mut(Stage::AccountBilling) {
             state.status = StageStatus::Done;
         }
@@ -392,7 +399,7 @@ impl App {
     /// What a run that has ended means for the card.
     async fn note_run_on_card(&self, ws: &WorkspaceId, run: &Run) -> Result<(), Refusal> {
         let matched = self.customers_matched(ws).await?;
-        let change = |connection: &mut billfold_core::connection::Connection| {
+        let change = |connection: &mut Connection| {
             connection.customers_matched = matched;
             for stage in run.stages.iter().filter(|stage| stage.status == StageStatus::Done) {
                 connection.records_synced.set(stage.name, stage.records);
@@ -408,7 +415,7 @@ impl App {
 
     /// What a refusal of Stripe's means for the card.
     async fn note_refusal_on_card(&self, ws: &WorkspaceId, error: &StripeError) -> Result<(), Refusal> {
-        let change = |connection: &mut billfold_core::connection::Connection| {
+        let change = |connection: &mut Connection| {
             connection.error = Some(problem(error));
             if let StripeError::PermissionMissing { endpoint, .. } = error {
                 permissions::note_missing(&mut connection.permissions, *endpoint);

@@ -57,11 +57,17 @@ pub(super) enum Came {
     Refused,
 }
 
+/// Whether an id is of the shape that [`App::keep_endpoint`] gives.
+pub(super) fn is_endpoint(id: &EndpointId) -> bool {
+    let random = id.as_str().strip_prefix("whe_").unwrap_or_default();
+    random.len() == 32 && random.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 impl Connected {
     /// The secrets that are good now.
     pub(super) fn secrets(&self, now: Timestamp) -> Vec<&str> {
         let good = self.secrets.iter().filter(|one| one.good_until.is_none_or(|until| until > now));
-        good.map(|one| one.secret.as_str()).collect()
+        good.map(|one| one.secret.expose_secret()).collect()
     }
 }
 
@@ -227,6 +233,15 @@ mod tests {
 
     fn id(n: usize) -> EndpointId {
         EndpointId::new(format!("whe_{n}")).unwrap()
+    }
+
+    #[test]
+    fn only_an_id_of_the_right_shape_is_looked_for() {
+        let check = |text: &str| is_endpoint(&EndpointId::new(text).unwrap());
+        assert!(check("whe_0123456789abcdef0123456789abcdef"));
+        for other in ["whe_1", "0123456789abcdef0123456789abcdef", "whe_0123456789ABCDEF0123456789abcdef", "whe_"] {
+            assert!(!check(other), "{other}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

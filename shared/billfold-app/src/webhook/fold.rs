@@ -4,7 +4,8 @@
 //! Every step may run twice. Events of one object are folded one after the other within a process, and share a fetch
 //! that began after they were received.
 
-use super::{Delivered, Ticket};
+use super::folding::{FETCHES_MAX, Fetched, ObjectKey};
+use super::{Delivered, money_back};
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::recompute;
@@ -16,45 +17,17 @@ use billfold_core::facts::{Fact, Kind};
 use billfold_core::fold::{CLEARLY_APART_S, Decision, Digest, Incoming, Source, decide_touched};
 use billfold_core::id::{CustomerId, WorkspaceId};
 use billfold_core::stripe::{self, Reading};
-use billfold_store::{FactPlace, FactRow, Store, StoreError, StoredFact, Subject};
+use billfold_core::webhook::Known;
+use billfold_store::{FactPlace, FactRow, Store, StoreError, StoredFact, Subject, Write};
 use billfold_stripe::{Client, Disposition, Retrieved, StripeError};
 use jiff::Timestamp;
-use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::BuildHasher as _;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
 use std::time::Duration;
-use tokio::sync::Mutex as Turn;
 
 /// How often an event is folded again because somebody else wrote the row.
 const FOLDS_MAX: u32 = 16;
-/// Objects that can be folded side by side.
-const TURNS: usize = 64;
-/// Fetches that are remembered for each of them.
-const FETCHES_MAX: usize = 256;
-/// Events that are remembered as done.
-const RECENT_MAX: usize = 4096;
 /// A change of the catalogue seldom comes alone.
 const CATALOGUE_SETTLES_IN: Duration = Duration::from_secs(3);
-
-type ObjectKey = (WorkspaceId, Kind, String);
-
-/// What a process remembers while it folds: nothing that a row does not know as well, only what saves work.
-pub(crate) struct Folding {
-    process: u64,
-    tickets: AtomicU64,
-    hasher: RandomState,
-    /// The ticket with which each object was last fetched.
-    turns: Vec<Turn<HashMap<ObjectKey, u64>>>,
-    recent: Mutex<Recent>,
-}
-
-#[derive(Default)]
-struct Recent {
-    known: HashSet<(WorkspaceId, String)>,
-    order: VecDeque<(WorkspaceId, String)>,
-}
 
 /// Whether accounts are computed at once, or by the sync that is at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,52 +57,6 @@ impl From<Stopped> for FoldError {
             Stopped::Refused(error) => Self::Stripe(error),
             Stopped::Trouble(refusal) => Self::Trouble(refusal),
             other => Self::Trouble(Refusal::internal(other)),
-        }
-    }
-}
-
-impl Default for Folding {
-    fn default() -> Self {
-        let hasher = RandomState::new();
-        Self {
-            process: hasher.hash_one(()),
-            tickets: AtomicU64::new(1),
-            hasher,
-            turns: std::iter::repeat_with(Turn::default).take(TURNS).collect(),
-            recent: Mutex::default(),
-        }
-    }
-}
-
-impl Folding {
-    /// A ticket that no earlier one equals.
-    pub(crate) fn ticket(&self) -> Ticket {
-        Ticket { process: self.process, number: self.tickets.fetch_add(1, Ordering::SeqCst) }
-    }
-
-    fn turn(&self, key: &ObjectKey) -> Option<&Turn<HashMap<ObjectKey, u64>>> {
-        let place = usize::try_from(self.hasher.hash_one(key) % 64).unwrap_or(0);
-        self.turns.get(place)
-    }
-
-    fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_done(&self, ws: &WorkspaceId, event: &str) -> bool {
-        self.recent().known.contains(&(ws.clone(), event.to_owned()))
-    }
-
-    fn done(&self, ws: &WorkspaceId, event: &str) {
-        let mut recent = self.recent();
-        let key = (ws.clone(), event.to_owned());
-        if recent.known.insert(key.clone()) {
-            recent.order.push_back(key);
-        }
-        while recent.order.len() > RECENT_MAX {
-            if let Some(oldest) = recent.order.pop_front() {
-                recent.known.remove(&oldest);
-            }
         }
     }
 }
@@ -183,9 +110,12 @@ pub(crate) async fn fold(
     let folder = Folder { app, ws, stripe, event, kind: *kind, id };
     let customer = folder.fold(&mut fetches, key).await?;
     drop(fetches);
+    if let Some(shows_on) = money_back::shows_on(app, ws, stripe, *kind, id, customer.as_ref()).await? {
+        Box::pin(fold(app, ws, stripe, &event.touching(Kind::Invoice, shows_on), accounts)).await?;
+    }
     if let Some(customer) = customer.filter(|_| accounts == Accounts::AtOnce) {
         // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account.
-        recompute::work_on(app, ws, &customer).await?;
+        recompute::work_on(app, ws, &[customer]).await?;
     }
     app.folding().done(ws, &event.id);
     Ok(())
@@ -199,31 +129,56 @@ pub(crate) async fn fold_fetched(app: &App, ws: &WorkspaceId, kind: Kind, id: &s
     fold(app, ws, None, &event, Accounts::AtOnce).await
 }
 
-struct Folder<'a> {
-    app: &'a App,
-    ws: &'a WorkspaceId,
-    stripe: Option<&'a Client>,
-    event: &'a Delivered,
-    kind: Kind,
-    id: &'a str,
+pub(super) struct Folder<'a> {
+    pub(super) app: &'a App,
+    pub(super) ws: &'a WorkspaceId,
+    pub(super) stripe: Option<&'a Client>,
+    pub(super) event: &'a Delivered,
+    pub(super) kind: Kind,
+    pub(super) id: &'a str,
 }
 
 /// A version that has come in, and where it belongs.
-struct Candidate {
-    place: FactPlace,
-    customer: Option<CustomerId>,
+pub(super) struct Candidate {
+    pub(super) place: FactPlace,
+    pub(super) customer: Option<CustomerId>,
     version: Version,
-    as_of: Timestamp,
+    pub(super) as_of: Timestamp,
     source: Source,
 }
 
-enum Version {
+pub(super) enum Version {
     Live(Box<FactRow>),
     Gone,
 }
 
+/// Until when pages may have confirmed rows without writing them.
+pub(super) enum Listed {
+    /// A sync is reading.
+    Now,
+    /// None has since.
+    Until(Known),
+}
+
+impl Listed {
+    /// The lease is read first: a run notes what it has listed before it gives the lease back.
+    pub(super) async fn read(app: &App, ws: &WorkspaceId) -> Result<Self, FoldError> {
+        if app.store().lease(ws).await?.run.is_some() {
+            return Ok(Self::Now);
+        }
+        Ok(Self::Until(app.store().known(ws).await?))
+    }
+
+    pub(super) fn until(&self, kind: Kind) -> Timestamp {
+        match self {
+            Self::Now => Timestamp::MAX,
+            Self::Until(known) => known.listed_until.get(&kind).copied().unwrap_or(Timestamp::UNIX_EPOCH),
+        }
+    }
+}
+
 /// What an event tells of its object.
-enum Told {
+pub(super) enum Told {
     /// All of it.
     Candidate(Candidate),
     /// Where it belongs, but not all that is kept of it.
@@ -235,10 +190,18 @@ enum Told {
 }
 
 impl Candidate {
-    fn digest(&self) -> Digest {
+    pub(super) fn digest(&self) -> Digest {
         match &self.version {
             Version::Live(row) => row.digest,
             Version::Gone => Digest::tombstone(),
+        }
+    }
+
+    /// The writes that store it over `stored`, which must still be the stored version.
+    pub(super) fn writes(&self, ws: &WorkspaceId, stored: Option<&StoredFact>) -> Result<Vec<Write>, StoreError> {
+        match &self.version {
+            Version::Live(row) => row.writes(ws, stored),
+            Version::Gone => Ok(vec![self.place.tombstone(self.as_of, stored)]),
         }
     }
 
@@ -255,7 +218,7 @@ impl Folder<'_> {
     /// Folds the event; whose account may have to be computed.
     async fn fold(
         &self,
-        fetches: &mut HashMap<ObjectKey, u64>,
+        fetches: &mut HashMap<ObjectKey, Fetched>,
         key: ObjectKey,
     ) -> Result<Option<CustomerId>, FoldError> {
         let mut told = self.told().await?;
@@ -272,25 +235,27 @@ impl Folder<'_> {
                 Told::Candidate(candidate) => self.decide(candidate, stored.as_ref()).await?,
                 _ => self.touched(stored.as_ref()),
             };
+            let mut fetched = None;
             let mut candidate = match told {
                 Told::Candidate(candidate) if decided != Decision::Fetch => candidate,
                 _ if decided == Decision::Drop => return Ok(None),
                 _ => {
-                    if self.is_covered(fetches, &key) {
-                        return Ok(None);
+                    if let Some(covered) = self.covered(fetches, &key) {
+                        return Ok(covered.customer.clone());
                     }
-                    let ticket = self.app.folding().ticket();
-                    let fetched = self.fetch(place.as_ref()).await?;
-                    fetches.insert(key.clone(), ticket.number);
-                    let Some(fetched) = fetched else { return Ok(None) };
-                    fetched
+                    let ticket = self.app.folding().ticket().number;
+                    let Some(candidate) = self.fetch(place.as_ref()).await? else {
+                        fetches.insert(key, Fetched { ticket, customer: None });
+                        return Ok(None);
+                    };
+                    fetched = Some(ticket);
+                    candidate
                 }
             };
             if place.is_none() {
                 stored = self.app.store().stored_version(&candidate.place).await?;
                 if candidate.is_unclear_beside(stored.as_ref()) {
                     told = Told::Place(candidate.place);
-                    fetches.remove(&key);
                     continue;
                 }
             }
@@ -300,10 +265,11 @@ impl Folder<'_> {
                 _ => decided,
             };
             if self.write(decided, &candidate, customer.as_ref(), stored.as_ref()).await? {
+                // Only now: a fetch of which nothing was stored covers no event.
+                fetches.extend(fetched.map(|ticket| (key, Fetched { ticket, customer: customer.clone() })));
                 return Ok(customer);
             }
             // Somebody else was first. What was fetched may be older than what they wrote.
-            fetches.remove(&key);
             told = match candidate.source {
                 Source::Fetched => Told::Place(candidate.place),
                 _ => Told::Candidate(Candidate { customer, ..candidate }),
@@ -313,9 +279,9 @@ impl Folder<'_> {
     }
 
     /// A fetch that began after this event was received has seen what it is about.
-    fn is_covered(&self, fetches: &HashMap<ObjectKey, u64>, key: &ObjectKey) -> bool {
+    fn covered<'f>(&self, fetches: &'f HashMap<ObjectKey, Fetched>, key: &ObjectKey) -> Option<&'f Fetched> {
         let same_process = self.event.ticket.process == self.app.folding().process;
-        same_process && fetches.get(key).is_some_and(|fetched| *fetched > self.event.ticket.number)
+        fetches.get(key).filter(|fetched| same_process && fetched.ticket > self.event.ticket.number)
     }
 
     fn touched(&self, stored: Option<&StoredFact>) -> Decision {
@@ -328,25 +294,16 @@ impl Folder<'_> {
         match (decide(incoming), candidate.source) {
             // What was listed can only make an event unclear that would be stored otherwise.
             (Decision::Store, Source::Event { .. }) => {
-                let source = Source::Event { listed_until: self.listed_until().await? };
+                let listed = Listed::read(self.app, self.ws).await?;
+                let source = Source::Event { listed_until: listed.until(self.kind) };
                 Ok(decide(Incoming { source, ..incoming }))
             }
             (decision, _) => Ok(decision),
         }
     }
 
-    /// Until when a page may have confirmed rows without writing them. The lease is read first: a run notes what it has
-    /// listed before it gives the lease back.
-    async fn listed_until(&self) -> Result<Timestamp, FoldError> {
-        if self.app.store().lease(self.ws).await?.run.is_some() {
-            return Ok(Timestamp::MAX);
-        }
-        let known = self.app.store().known(self.ws).await?;
-        Ok(known.listed_until.get(&self.kind).copied().unwrap_or(Timestamp::UNIX_EPOCH))
-    }
-
     /// What the event tells.
-    async fn told(&self) -> Result<Told, FoldError> {
+    pub(super) async fn told(&self) -> Result<Told, FoldError> {
         let payload = self.event.payload.as_deref();
         let read = payload.map(|text| stripe::read(self.kind, text));
         let fact = match read {
@@ -440,13 +397,14 @@ impl Folder<'_> {
         customer: Option<&CustomerId>,
         stored: Option<&StoredFact>,
     ) -> Result<bool, FoldError> {
+        let decision = match &candidate.version {
+            Version::Live(row) if row.brings_payments(stored) => Decision::Store,
+            _ => decision,
+        };
         if !matches!(decision, Decision::Store | Decision::Confirm) {
             return Ok(decision == Decision::Drop);
         }
-        let mut writes = match &candidate.version {
-            Version::Live(row) => row.writes(self.ws, stored)?,
-            Version::Gone => vec![candidate.place.tombstone(candidate.as_of, stored)],
-        };
+        let mut writes = candidate.writes(self.ws, stored)?;
         let catalogue = matches!(self.kind, Kind::Product | Kind::Price | Kind::Coupon);
         if decision == Decision::Store {
             let subject = if catalogue { Some(Subject::Everything) } else { customer.cloned().map(Subject::Customer) };
@@ -463,29 +421,5 @@ impl Folder<'_> {
             Err(StoreError::Conflict) => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_is_remembered_as_done_and_the_memory_is_bounded() {
-        let folding = Folding::default();
-        let ws = WorkspaceId::new("acme").unwrap();
-        for n in 0..RECENT_MAX + 10 {
-            folding.done(&ws, &format!("evt_{n}"));
-        }
-        assert!(!folding.is_done(&ws, "evt_9") && folding.is_done(&ws, "evt_10"));
-        assert!(!folding.is_done(&WorkspaceId::new("other").unwrap(), "evt_10"));
-        assert_eq!(folding.recent().known.len(), RECENT_MAX);
-    }
-
-    #[test]
-    fn tickets_go_up_within_a_process_and_differ_between_two() {
-        let (one, other) = (Folding::default(), Folding::default());
-        assert!(one.ticket().number < one.ticket().number);
-        assert_ne!(one.ticket().process, other.ticket().process);
     }
 }

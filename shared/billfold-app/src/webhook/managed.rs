@@ -6,6 +6,7 @@ use crate::clock::random_u64;
 use crate::connect::{SOMEBODY_WAITS, unreachable};
 use crate::refusal::{Kind, Refusal};
 use crate::vault::Secret;
+use billfold_core::audit::{Action, Deed};
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::id::{EndpointId, WorkspaceId};
 use billfold_stripe::{API_VERSION, Disposition, StripeError, WebhookEndpoint, WebhookEndpoints};
@@ -47,7 +48,7 @@ impl App {
         for old in ours.iter().filter(|one| one.id != kept) {
             endpoints.remove(&old.id).await.map_err(refused)?;
         }
-        Ok(())
+        self.note(ws, Deed::new(Action::WebhookEndpointCreated).to(kept)).await
     }
 
     async fn make_endpoint(

@@ -3,18 +3,22 @@
 //! Receiving never asks Stripe anything and never writes a row for a delivery. Folding is right in any order, so nothing
 //! here waits for anything else.
 
+mod burst;
 mod endpoint;
 pub(crate) mod fold;
+mod folding;
 pub(crate) mod gaps;
 mod managed;
+mod money_back;
 mod receive;
 
 pub(crate) use endpoint::Endpoints;
-pub(crate) use fold::Folding;
+pub(crate) use folding::Folding;
 pub(crate) use gaps::GapError;
 pub use receive::{Received, Unreceived};
 
 use billfold_core::event::{About, Event, is_readable};
+use billfold_core::facts::Kind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -47,7 +51,9 @@ pub(crate) struct Ticket {
 
 impl Delivered {
     fn new(event: Event, ticket: Ticket) -> Self {
-        let fits = is_readable(event.api_version.as_deref()) && event.object.len() <= PAYLOAD_BYTES_MAX;
+        // What only touches its object does not carry all of it.
+        let touches = matches!(event.about, About::Touched(..));
+        let fits = is_readable(event.api_version.as_deref()) && event.object.len() <= PAYLOAD_BYTES_MAX && !touches;
         Self {
             id: event.id,
             created: event.created,
@@ -55,6 +61,12 @@ impl Delivered {
             payload: Some(event.object).filter(|_| fits),
             ticket,
         }
+    }
+
+    /// The same news of another object, on which it shows.
+    fn touching(&self, kind: Kind, id: String) -> Self {
+        let about = About::Touched(kind, id);
+        Self { id: format!("{}#shows_on", self.id), created: self.created, about, payload: None, ticket: self.ticket }
     }
 }
 

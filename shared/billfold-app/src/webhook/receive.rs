@@ -1,7 +1,7 @@
 //! The receipt of a delivery: whose endpoint, whether Stripe signed it, what it is; then the queue, then 200.
 
-use super::endpoint::{Age, Came, Connected};
-use super::{Delivered, fold::Folding};
+use super::endpoint::{Age, Came, Connected, is_endpoint};
+use super::{Delivered, Folding};
 use crate::app::App;
 use crate::queue::Message;
 use crate::refusal::Refusal;
@@ -44,6 +44,10 @@ impl App {
     /// # Errors
     /// [`Unreceived`].
     pub async fn receive(&self, id: &EndpointId, header: &str, body: &[u8]) -> Result<Received, Unreceived> {
+        // A guess of another shape is not even looked for.
+        if !is_endpoint(id) {
+            return Err(Unreceived::NoEndpoint);
+        }
         let connected = self.endpoint(id, Age::Believed).await?.ok_or(Unreceived::NoEndpoint)?;
         let connected = self.check_signature(id, connected, header, body).await?;
         let event = event::read(body).map_err(|_| Unreceived::Unreadable)?;

@@ -6,7 +6,7 @@ use billfold_app::{
 };
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::run::{Run, Trigger};
-use billfold_sim::{AccountTruth, Dice, Sim, Spec, Truth};
+use billfold_sim::{AccountTruth, Dice, InvoiceTruth, Sim, Spec, Truth};
 use billfold_store::{Direction, ListQuery, SortBy, embedded};
 use billfold_stripe::Base;
 use futures::FutureExt as _;
@@ -78,6 +78,12 @@ impl Vault for Drawer {
     }
 }
 
+/// Where the rest of the world is.
+struct Elsewhere {
+    stripe: String,
+    rates_url: String,
+}
+
 impl World {
     pub async fn new(seed: u64, customers: u32) -> Self {
         let sim = Sim::generate(&Spec::new(seed, customers, NOW));
@@ -85,30 +91,42 @@ impl World {
         let sim_base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(sim.clone().serve(listener));
         let store = embedded::memory().await.unwrap();
-        Self::over(sim, sim_base, store, Arc::default(), Arc::default())
+        let elsewhere = Elsewhere { stripe: sim_base, rates_url: billfold_app::ECB_DAILY_URL.to_owned() };
+        Self::over(sim, elsewhere, store, Arc::default(), Arc::default())
     }
 
     fn over(
         sim: Sim,
-        sim_base: String,
+        elsewhere: Elsewhere,
         store: billfold_store::Store,
         mailbox: Arc<Mailbox>,
         vault: Arc<Drawer>,
     ) -> Self {
         let config = Config {
-            stripe: Base::parse(&sim_base).unwrap(),
+            stripe: Base::parse(&elsewhere.stripe).unwrap(),
             limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e4), endpoint_per_s: Some(1e4) },
             public_url: "http://127.0.0.1:1".into(),
+            rates_url: elsewhere.rates_url.clone(),
         };
         let clock = Arc::new(SimClock(sim.clone()));
         let parts = Parts { store, queue: mailbox.clone(), vault: vault.clone(), clock, config };
+        let sim_base = elsewhere.stripe;
         Self { app: App::new(parts).unwrap(), sim, sim_base, ws: WorkspaceId::new("acme").unwrap(), mailbox, vault }
     }
 
     /// The same Billfold, with Stripe somewhere else.
     pub fn at(&self, sim_base: &str) -> Self {
-        let vault = self.vault.clone();
-        Self::over(self.sim.clone(), sim_base.to_owned(), self.app.store().clone(), Arc::default(), vault)
+        let rates_url = billfold_app::ECB_DAILY_URL.to_owned();
+        self.with(Elsewhere { stripe: sim_base.to_owned(), rates_url })
+    }
+
+    /// The same Billfold, with the rates somewhere else.
+    pub fn with_rates_at(&self, rates_url: &str) -> Self {
+        self.with(Elsewhere { stripe: self.sim_base.clone(), rates_url: rates_url.to_owned() })
+    }
+
+    fn with(&self, elsewhere: Elsewhere) -> Self {
+        Self::over(self.sim.clone(), elsewhere, self.app.store().clone(), Arc::default(), self.vault.clone())
     }
 
     pub async fn connect_with(&self, key: &str, other_data: OtherData) -> Result<(), Refusal> {
@@ -192,6 +210,13 @@ impl World {
         }
     }
 
+    /// Waits until nothing is left to be computed.
+    pub async fn calm(&self) {
+        while self.app.store().is_marked(&self.ws).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub fn random_change(&self, seed: u64) {
         self.sim.random_change(&mut Dice::new(seed));
     }
@@ -223,22 +248,46 @@ impl World {
     }
 
     pub async fn assert_exact(&self) {
-        self.assert_exact_for(&self.sim.truth()).await;
+        self.assert_exact_for(&self.sim).await;
     }
 
     /// Compares every account with the truth, to the cent, and that there is none too many.
-    pub async fn assert_exact_for(&self, truth: &Truth) {
+    pub async fn assert_exact_for(&self, sim: &Sim) {
+        let truth = &sim.truth();
         let accounts = self.accounts().await;
         let expected = truth.accounts();
+        let books = sim.invoice_money();
         for truth in expected.values() {
             let customer = CustomerId::new(truth.customers[0].as_str()).unwrap();
             let matched = self.app.store().customer_rows(&self.ws, &customer).await.unwrap().matched;
             let account =
                 matched.and_then(|matched| matched.account).unwrap_or_else(|| panic!("{customer} has no account"));
             same(truth, accounts.get(&account).unwrap());
+            self.assert_same_money(&books, &account, accounts.get(&account).unwrap()).await;
         }
         let only_deleted = self.only_deleted(truth, &accounts).await;
         assert_eq!(accounts.len(), expected.len() + only_deleted, "accounts");
+    }
+
+    /// Lifetime value and what was refunded, against the books of the invoices that are stored.
+    async fn assert_same_money(&self, books: &BTreeMap<String, InvoiceTruth>, id: &AccountId, billing: &Value) {
+        let store = self.app.store();
+        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+        for customer in store.account_rows(&self.ws, id).await.unwrap().customers {
+            for invoice in store.customer_rows(&self.ws, &customer).await.unwrap().invoices {
+                let Some(money) = books.get(invoice.id.as_str()).filter(|money| !money.test_clock) else { continue };
+                *expected.entry(money.currency.clone()).or_default() += money.lifetime_value();
+            }
+        }
+        expected.retain(|_, amount| *amount != 0);
+        let ours = billing["lifetime_value"].as_object().unwrap().iter();
+        let ours: BTreeMap<String, i64> =
+            ours.map(|(c, money)| (c.clone(), money["amount"].as_i64().unwrap())).collect();
+        assert_eq!(ours, expected, "lifetime value of {id}");
+        for row in billing["invoices"].as_array().unwrap() {
+            let refunded = books[row["id"].as_str().unwrap()].refunded;
+            assert_eq!(row["refunded"]["amount"].as_i64(), Some(refunded), "{row:#}");
+        }
     }
 
     /// Accounts whose customers have all been deleted since they were read: they stay, with their history.

@@ -63,29 +63,30 @@ impl Identity {
 mod tests {
     use super::*;
 
-    fn caller(claims: &[(&str, &str)]) -> Option<(String, Role, String)> {
+    async fn caller(claims: &[(&str, &str)]) -> Option<(String, Role, String)> {
         let identity = Identity::new().unwrap();
         let now = Timestamp::from_second(1_790_000_000).unwrap();
         let claims = claims.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let token = identity.token(&claims, now)?;
-        let caller = identity.tokens().verify(Some(&format!("Bearer {token}")), now).unwrap();
+        let caller = identity.tokens().verify(Some(&format!("Bearer {token}")), now).await.unwrap();
         Some((caller.workspace.to_string(), caller.role, caller.subject))
     }
 
-    #[test]
-    fn verified_claims_are_the_caller() {
-        let plain = caller(&[("sub", "ann"), ("billfold_workspace", "acme"), ("billfold_role", "admin")]);
+    #[tokio::test]
+    async fn verified_claims_are_the_caller() {
+        let plain = caller(&[("sub", "ann"), ("billfold_workspace", "acme"), ("billfold_role", "admin")]).await;
         assert_eq!(plain, Some(("acme".into(), Role::Admin, "ann".into())));
-        let cognito = caller(&[("sub", "b"), ("custom:billfold_workspace", "w"), ("custom:billfold_role", "member")]);
+        let cognito =
+            caller(&[("sub", "b"), ("custom:billfold_workspace", "w"), ("custom:billfold_role", "member")]).await;
         assert_eq!(cognito, Some(("w".into(), Role::Member, "b".into())));
     }
 
-    #[test]
-    fn claims_that_say_too_little_are_nobody() {
-        assert_eq!(caller(&[]), None);
-        assert_eq!(caller(&[("sub", "ann"), ("billfold_workspace", "acme")]), None);
-        assert_eq!(caller(&[("sub", "ann"), ("billfold_workspace", "acme"), ("billfold_role", "king")]), None);
-        assert_eq!(caller(&[("billfold_workspace", "acme"), ("billfold_role", "admin")]), None);
-        assert_eq!(caller(&[("sub", "ann"), ("billfold_workspace", "a b"), ("billfold_role", "admin")]), None);
+    #[tokio::test]
+    async fn claims_that_say_too_little_are_nobody() {
+        assert_eq!(caller(&[]).await, None);
+        assert_eq!(caller(&[("sub", "ann"), ("billfold_workspace", "acme")]).await, None);
+        assert_eq!(caller(&[("sub", "ann"), ("billfold_workspace", "acme"), ("billfold_role", "king")]).await, None);
+        assert_eq!(caller(&[("billfold_workspace", "acme"), ("billfold_role", "admin")]).await, None);
+        assert_eq!(caller(&[("sub", "ann"), ("billfold_workspace", "a b"), ("billfold_role", "admin")]).await, None);
     }
 }

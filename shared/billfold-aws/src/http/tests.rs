@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 /// Answers with what arrived.
 fn echo(tokens: Arc<Tokens>) -> Router {
-    let answer = move |request: axum::extract::Request| async move {
+    let answer = async move |request: axum::extract::Request| {
         let (parts, body) = request.into_parts();
-        let caller = caller(&tokens, &parts.headers);
+        let caller = caller(&tokens, &parts.headers).await;
         let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         json!({ "path": parts.uri.path(), "query": parts.uri.query(), "caller": caller, "body": text }).to_string()
@@ -19,9 +19,9 @@ fn echo(tokens: Arc<Tokens>) -> Router {
     Router::new().fallback(any(answer))
 }
 
-fn caller(tokens: &Tokens, headers: &HeaderMap) -> Option<String> {
+async fn caller(tokens: &Tokens, headers: &HeaderMap) -> Option<String> {
     let header = headers.get("authorization")?.to_str().ok()?;
-    let caller = tokens.verify(Some(header), SystemClock.now()).ok()?;
+    let caller = tokens.verify(Some(header), SystemClock.now()).await.ok()?;
     assert_eq!(caller.role, Role::Admin);
     Some(format!("{} of {}", caller.subject, caller.workspace))
 }

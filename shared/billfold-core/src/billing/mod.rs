@@ -4,7 +4,12 @@
 //! Equal facts, settings and moment give equal billing, so that what has not changed need not be written: the moment
 //! itself is not in it. Objects of test clocks are in no figure and no list.
 
+mod ecb;
+mod holding;
 mod invoices;
+mod money_back;
+#[cfg(test)]
+mod money_back_tests;
 mod payment;
 #[cfg(test)]
 mod payment_tests;
@@ -15,13 +20,17 @@ mod tests;
 mod totals;
 mod trial;
 
+pub use ecb::{DIGITS, EcbError, ReferenceRates};
+pub use holding::{Computation, Holding};
 pub use invoices::{InvoiceRow, newest_invoices};
+pub use money_back::{OpenDispute, Returned};
 pub use payment::{Health, Level, PaymentStatus, Pillar};
 pub use rates::{RateSource, Rates, RatesError};
 pub use subscriptions::{Promise, SubscriptionRow};
+pub(crate) use totals::in_own;
 pub use trial::{Trial, TrialState};
 
-use crate::facts::{Customer, Invoice, Subscription};
+use crate::facts::{Customer, Invoice, MoneyBack, Subscription};
 use crate::id::{ItemId, SubscriptionId};
 use crate::money::{Currency, Money};
 use crate::mrr::{self, Catalogue, Context, Policy, SubscriptionMrr};
@@ -50,10 +59,13 @@ pub struct CustomerFacts {
     pub subscriptions: Vec<Subscription>,
     /// Its invoices, in any order.
     pub invoices: Vec<Invoice>,
+    /// What went back to it.
+    pub money_back: MoneyBack,
 }
 
 /// An account's billing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccountBilling {
     /// MRR in the workspace's currency: its own, plus each other currency's converted sum (MRR.md §3).
     pub mrr: Money,
@@ -81,8 +93,7 @@ pub struct AccountBilling {
     pub renews_at: Option<Timestamp>,
     /// The subscriptions: live ones first, larger ones first.
     pub subscriptions: Vec<SubscriptionRow>,
-    /// Paid on invoices less credited after payment, for each currency. Refunds and lost disputes are not taken off:
-    /// they are not read yet.
+    /// Paid on invoices less refunds, lost disputes and credits after payment, for each currency (MRR.md §5).
     pub lifetime_value: BTreeMap<Currency, Money>,
     /// What the customer was sold.
     pub promise: Promise,
@@ -93,18 +104,37 @@ pub struct AccountBilling {
 
 /// The Billing tab of an account: what is stored of it, and its newest invoices, which are read beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BillingTab {
     /// What is stored.
     #[serde(flatten)]
     pub billing: AccountBilling,
     /// The newest invoices, at most [`INVOICES_SHOWN`].
     pub invoices: Vec<InvoiceRow>,
+    /// What lifetime value leaves out, because the key may not read it.
+    #[serde(default)]
+    pub lifetime_value_without: Vec<LeftOut>,
     /// When the last sync succeeded.
     pub as_of: Option<Timestamp>,
 }
 
+/// Something that a figure leaves out, because the key may not read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LeftOut {
+    /// What is not read, as Stripe's dashboard calls it.
+    pub resource: String,
+    /// The name of the permission.
+    pub permission: String,
+    /// What it is for.
+    pub why: String,
+    /// What to do.
+    pub fix: String,
+}
+
 /// Something that could not be worked out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Uncomputed {
     /// The subscription; `None` for a sum.
     pub subscription_id: Option<SubscriptionId>,
@@ -133,11 +163,22 @@ pub fn account(
     customers: &[CustomerFacts],
     now: Timestamp,
 ) -> AccountBilling {
+    compute(settings, catalogue, customers, now).billing
+}
+
+/// The same, with what the ledger compares.
+#[must_use]
+pub fn compute<'a>(
+    settings: &'a Settings,
+    catalogue: &'a Catalogue,
+    customers: &'a [CustomerFacts],
+    now: Timestamp,
+) -> Computation<'a> {
     let explained: Vec<Explained<'_>> =
         explained(settings, catalogue, customers, now).filter(|one| !one.of_test_clock()).collect();
     let mut not_computable: Vec<Uncomputed> = explained.iter().flat_map(uncomputed).collect();
     let totals = totals::totals(settings, &explained);
-    let (lifetime_value, too_large) = invoices::lifetime_value(customers);
+    let (lifetime_value, too_large) = Returned::of_account(customers).lifetime_value();
     let sums = totals.too_large.iter().map(|currency| ("the MRR or ARR", currency));
     let sums = sums.chain(too_large.iter().map(|currency| ("the lifetime value", currency)));
     not_computable.extend(sums.map(|(what, currency)| Uncomputed {
@@ -147,7 +188,8 @@ pub fn account(
     }));
     let ranked = subscriptions::ranked(settings, explained);
     let payment = payment::judge(customers, now);
-    AccountBilling {
+    let holdings = ranked.iter().map(|one| Holding::of(one, &totals, settings, catalogue)).collect();
+    let billing = AccountBilling {
         mrr: Money::new(totals.mrr, settings.currency),
         arr: Money::new(totals.arr, settings.currency),
         mrr_by_currency: totals.mrr_by_currency,
@@ -164,7 +206,8 @@ pub fn account(
         lifetime_value,
         promise: Promise::of(subscriptions::main(&ranked), now),
         not_computable,
-    }
+    };
+    Computation { billing, holdings }
 }
 
 /// Explains every subscription of an account, those of test clocks and those that are over as well.
@@ -220,7 +263,7 @@ impl CustomerFacts {
     }
 
     /// The invoices that are not of a test clock.
-    fn real_invoices(&self) -> impl Iterator<Item = &Invoice> {
+    pub(crate) fn real_invoices(&self) -> impl Iterator<Item = &Invoice> {
         let real = !self.of_test_clock();
         self.invoices.iter().filter(move |invoice| real && !invoice.test_clock)
     }

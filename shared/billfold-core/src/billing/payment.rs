@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whether an account pays. The worst comes last, and the worst of its parts is an account's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentStatus {
     /// No live subscription.
@@ -23,6 +24,7 @@ pub enum PaymentStatus {
 
 /// The pillars of an account's health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
     /// Whether it pays.
     pub revenue: Pillar,
@@ -30,6 +32,7 @@ pub struct Health {
 
 /// One pillar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pillar {
     /// 0 to 100; `None` where the pillar is not part of the score.
     pub score: Option<u8>,
@@ -41,6 +44,7 @@ pub struct Pillar {
 
 /// A level of health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Nothing is wrong.

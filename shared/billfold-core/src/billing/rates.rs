@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 /// What one major unit of other currencies is worth in major units of the workspace's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
     /// Whose rates they are.
@@ -21,6 +22,7 @@ pub struct Rates {
 
 /// Whose rates they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RateSource {
     /// The European Central Bank's reference rates.

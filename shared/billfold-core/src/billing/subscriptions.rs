@@ -13,6 +13,7 @@ use std::cmp::Reverse;
 
 /// A subscription as the Billing tab lists it. Plan, quantity and interval are those of its largest item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubscriptionRow {
     /// Stripe's id.
     pub id: SubscriptionId,
@@ -36,6 +37,7 @@ pub struct SubscriptionRow {
 
 /// What the customer was sold, by the largest subscription that is not over (MRR.md §5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Promise {
     /// The plan.
     pub plan: Option<String>,
@@ -45,7 +47,8 @@ pub struct Promise {
     pub trial: TrialState,
     /// Units of the plan.
     pub quantity: Option<i64>,
-    /// The features that were sold; `None` because entitlements are not read yet.
+    /// The features that were sold; always `None`: Stripe tells entitlements for one customer at a time only, which
+    /// would cost a first sync a request for every customer (ADR 0006).
     pub features: Option<Vec<String>>,
 }
 

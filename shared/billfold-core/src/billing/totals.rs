@@ -89,7 +89,7 @@ impl Totals {
 }
 
 /// An amount in the workspace's currency, in its minor units; `None` when there is no rate.
-pub(super) fn in_own(settings: &Settings, money: Money) -> Result<Option<i64>, Overflow> {
+pub(crate) fn in_own(settings: &Settings, money: Money) -> Result<Option<i64>, Overflow> {
     if money.currency == settings.currency {
         return Ok(Some(money.amount));
     }

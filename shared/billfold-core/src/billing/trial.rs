@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A subscription's trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Trial {
     /// Where it stands.
     pub state: TrialState,
@@ -15,6 +16,7 @@ pub struct Trial {
 
 /// Where a trial stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TrialState {
     /// It runs, and nothing was paid for it.

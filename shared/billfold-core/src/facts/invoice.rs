@@ -1,7 +1,7 @@
 //! What was billed: invoices and their lines.
 
 use super::{Metadata, is_false, is_zero, open_enum};
-use crate::id::{CustomerId, InvoiceId, ItemId, LineId, PriceId, ProductId, SubscriptionId};
+use crate::id::{CustomerId, InvoiceId, ItemId, LineId, PaymentId, PriceId, ProductId, SubscriptionId};
 use crate::money::Currency;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,11 @@ pub struct Invoice {
     /// The merchant's key-value pairs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: Metadata,
+    /// The payment intents and charges that are known to have been made for it, by which refunds and disputes find it.
+    /// Not part of the fact: a webhook does not carry them, and they only ever become more. The store keeps them beside
+    /// it.
+    #[serde(skip)]
+    pub payments: Vec<PaymentId>,
 }
 
 /// One line of an invoice.

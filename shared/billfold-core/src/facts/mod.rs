@@ -7,6 +7,7 @@
 mod catalogue;
 mod customer;
 mod invoice;
+mod money_back;
 mod subscription;
 
 pub use catalogue::{
@@ -15,6 +16,9 @@ pub use catalogue::{
 };
 pub use customer::Customer;
 pub use invoice::{Invoice, InvoiceStatus, Line};
+pub use money_back::{
+    CreditNote, CreditNoteStatus, Dispute, DisputeStatus, MoneyBack, PaidOut, Payment, Refund, RefundStatus,
+};
 pub use subscription::{
     AppliedDiscount, Cancellation, Discount, PauseCollection, Subscription, SubscriptionItem, SubscriptionStatus,
 };
@@ -27,6 +31,7 @@ pub type Metadata = BTreeMap<String, String>;
 
 /// The kinds of object that Billfold keeps, by Stripe's own names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// `product`
@@ -41,6 +46,12 @@ pub enum Kind {
     Subscription,
     /// `invoice`
     Invoice,
+    /// `refund`
+    Refund,
+    /// `dispute`
+    Dispute,
+    /// `credit_note`
+    CreditNote,
 }
 
 impl Kind {
@@ -54,6 +65,9 @@ impl Kind {
             Self::Customer => "customer",
             Self::Subscription => "subscription",
             Self::Invoice => "invoice",
+            Self::Refund => "refund",
+            Self::Dispute => "dispute",
+            Self::CreditNote => "credit_note",
         }
     }
 }
@@ -73,6 +87,12 @@ pub enum Fact {
     Subscription(Box<Subscription>),
     /// An invoice with its lines.
     Invoice(Box<Invoice>),
+    /// A refund.
+    Refund(Box<Refund>),
+    /// A dispute.
+    Dispute(Box<Dispute>),
+    /// A credit note.
+    CreditNote(Box<CreditNote>),
 }
 
 impl Fact {
@@ -86,6 +106,9 @@ impl Fact {
             Self::Customer(_) => Kind::Customer,
             Self::Subscription(_) => Kind::Subscription,
             Self::Invoice(_) => Kind::Invoice,
+            Self::Refund(_) => Kind::Refund,
+            Self::Dispute(_) => Kind::Dispute,
+            Self::CreditNote(_) => Kind::CreditNote,
         }
     }
 
@@ -99,6 +122,9 @@ impl Fact {
             Self::Customer(fact) => fact.id.as_str(),
             Self::Subscription(fact) => fact.id.as_str(),
             Self::Invoice(fact) => fact.id.as_str(),
+            Self::Refund(fact) => fact.id.as_str(),
+            Self::Dispute(fact) => fact.id.as_str(),
+            Self::CreditNote(fact) => fact.id.as_str(),
         }
     }
 
@@ -112,6 +138,9 @@ impl Fact {
             Self::Customer(fact) => Some(fact.created),
             Self::Subscription(fact) => Some(fact.created),
             Self::Invoice(fact) => Some(fact.created),
+            Self::Refund(fact) => Some(fact.created),
+            Self::Dispute(fact) => Some(fact.created),
+            Self::CreditNote(fact) => Some(fact.created),
         }
     }
 
@@ -123,6 +152,9 @@ impl Fact {
             Self::Customer(fact) => Some(&fact.id),
             Self::Subscription(fact) => Some(&fact.customer),
             Self::Invoice(fact) => Some(&fact.customer),
+            Self::Refund(fact) => Some(&fact.customer),
+            Self::Dispute(fact) => Some(&fact.customer),
+            Self::CreditNote(fact) => Some(&fact.customer),
         }
     }
 
@@ -138,6 +170,9 @@ impl Fact {
             Self::Customer(fact) => serde_json::to_string(fact),
             Self::Subscription(fact) => serde_json::to_string(fact),
             Self::Invoice(fact) => serde_json::to_string(fact),
+            Self::Refund(fact) => serde_json::to_string(fact),
+            Self::Dispute(fact) => serde_json::to_string(fact),
+            Self::CreditNote(fact) => serde_json::to_string(fact),
         }
     }
 
@@ -153,6 +188,9 @@ impl Fact {
             Kind::Customer => Self::Customer(serde_json::from_str(json)?),
             Kind::Subscription => Self::Subscription(serde_json::from_str(json)?),
             Kind::Invoice => Self::Invoice(serde_json::from_str(json)?),
+            Kind::Refund => Self::Refund(serde_json::from_str(json)?),
+            Kind::Dispute => Self::Dispute(serde_json::from_str(json)?),
+            Kind::CreditNote => Self::CreditNote(serde_json::from_str(json)?),
         })
     }
 }
@@ -179,6 +217,18 @@ macro_rules! open_enum {
                 }
             }
         }
+
+        /// Stripe may add a value at any time, so the known ones are examples.
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let text = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String);
+                text.examples([$($text),*]).into()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
 
         impl From<std::borrow::Cow<'_, str>> for $name {
             fn from(text: std::borrow::Cow<'_, str>) -> Self {

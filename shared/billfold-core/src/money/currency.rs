@@ -10,6 +10,11 @@ const CODE_BYTES_MAX: usize = 8;
 /// A lowercase currency code as Stripe sends it. Any short code is carried; [`Currency::minor_digits`] says whether
 /// Billfold knows how to count in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(value_type = String, pattern = "^[a-z0-9]{3,8}$", examples("usd"))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency([u8; CODE_BYTES_MAX]);
 

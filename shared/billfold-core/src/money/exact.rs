@@ -7,6 +7,11 @@ use std::fmt;
 
 /// An exact number of minor units (or a plain factor), as a reduced fraction of two `i128`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(value_type = String, pattern = "^-?[0-9]+(/[0-9]+)?$", examples("5000/3"))
+)]
 pub struct Exact(Ratio<i128>);
 
 /// A result does not fit: the caller reports the item as not computable instead of showing a wrong number.

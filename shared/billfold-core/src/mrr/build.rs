@@ -203,6 +203,7 @@ pub(crate) fn invoice(id: &str, days: i64, paid: i64) -> Invoice {
         test_clock: false,
         lines: Vec::new(),
         metadata: Default::default(),
+        payments: Vec::new(),
     }
 }
 

@@ -45,7 +45,7 @@ impl Catalogue {
                 self.add_discounts(subscription.discounts);
                 self.add_discounts(subscription.items.into_iter().flat_map(|item| item.discounts));
             }
-            Fact::Invoice(_) => {}
+            Fact::Invoice(_) | Fact::Refund(_) | Fact::Dispute(_) | Fact::CreditNote(_) => {}
         }
     }
 

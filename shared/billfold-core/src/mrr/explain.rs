@@ -12,6 +12,7 @@ use serde::Serialize;
 
 /// What a subscription is worth a month and a year, and why (MRR.md §1 to §3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubscriptionMrr {
     /// The subscription.
     pub subscription_id: SubscriptionId,
@@ -39,6 +40,7 @@ pub struct SubscriptionMrr {
 
 /// An end that is scheduled and has not come yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScheduledChurn {
     /// When it ends; `None` where the payload does not say.
     pub ends_at: Option<Timestamp>,
@@ -46,6 +48,7 @@ pub struct ScheduledChurn {
 
 /// What one item is worth a month, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ItemMrr {
     /// The item.
     pub item_id: ItemId,
@@ -89,6 +92,7 @@ pub struct ItemMrr {
 
 /// One tier that a quantity reaches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TierUse {
     /// The last quantity in the tier; `None` for the last tier.
     pub up_to: Option<i64>,
@@ -104,6 +108,7 @@ pub struct TierUse {
 
 /// Where a discount is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// On one item.
@@ -116,6 +121,7 @@ pub enum Scope {
 
 /// What a discount takes off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DiscountKind {
     /// A part: `after` is `before` × (100 − `value`) ÷ 100.
@@ -127,6 +133,7 @@ pub enum DiscountKind {
 
 /// One discount on one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DiscountStep {
     /// The discount.
     pub discount_id: DiscountId,
@@ -150,6 +157,7 @@ pub struct DiscountStep {
 
 /// What became of inclusive tax.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaxStep {
     /// Taken out, or kept because no rate is known.
     pub rule: TaxRule,

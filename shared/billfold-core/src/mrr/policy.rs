@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The choices of MRR.md §2, one field for each row that leaves one. The default is [`Preset::Billfold`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Policy {
     /// Row `past_due`.
     pub past_due: PastDue,
@@ -29,6 +30,7 @@ pub struct Policy {
 
 /// A partial policy: what is `None` stays as it was. Unknown fields are refused, so that a typo is not a no-op.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyPatch {
     /// Replaces [`Policy::past_due`].
@@ -62,6 +64,7 @@ pub struct PolicyPatch {
 
 /// What a `past_due` subscription is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PastDue {
     /// It counts for as long as it is `past_due`.
@@ -74,6 +77,7 @@ pub enum PastDue {
 
 /// Whether something counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Counting {
     /// It is 0.
@@ -84,6 +88,7 @@ pub enum Counting {
 
 /// What a subscription whose cancellation is scheduled is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CancelScheduled {
     /// It counts until it ends, and is shown as scheduled churn.
@@ -94,6 +99,7 @@ pub enum CancelScheduled {
 
 /// Whether discounts of one duration are subtracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Subtraction {
     /// They are.
@@ -104,6 +110,7 @@ pub enum Subtraction {
 
 /// What metered usage is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Metered {
     /// Nothing: usage is not recurring.
@@ -114,6 +121,7 @@ pub enum Metered {
 
 /// What becomes of tax that a price includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum InclusiveTax {
     /// It is taken out at the rate of the latest invoice's lines.
@@ -125,6 +133,7 @@ pub enum InclusiveTax {
 /// A named policy. The vendors' are what those vendors publish about Stripe data; where one is silent, Billfold's own
 /// choice stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// MRR.md §2, its default column.

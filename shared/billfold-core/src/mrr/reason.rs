@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// The row of MRR.md §2 that decided about a subscription or an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// `active` counts.
@@ -76,6 +77,7 @@ impl Rule {
 
 /// What became of one discount on one item (MRR.md §1 and §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DiscountRule {
     /// It was subtracted.
@@ -102,6 +104,7 @@ pub enum DiscountRule {
 
 /// What became of the tax that a price includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TaxRule {
     /// It was taken out at the rate of an invoice's lines.

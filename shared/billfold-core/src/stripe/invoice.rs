@@ -1,5 +1,6 @@
 //! Invoices and their lines.
 
+use super::money_back::{InvoicePaymentWire, payments};
 use super::read::nested;
 use super::wire::{Expandable, List, Seconds, metadata, optional_time};
 use super::{Reading, Unreadable};
@@ -35,8 +36,11 @@ struct InvoiceWire {
     test_clock: Option<Expandable>,
     lines: Option<List<LineWire>>,
     metadata: Option<Metadata>,
+    payments: Option<List<InvoicePaymentWire>>,
     // Before 2025-03-31.basil.
     subscription: Option<Expandable>,
+    payment_intent: Option<Expandable>,
+    charge: Option<Expandable>,
 }
 
 #[derive(Deserialize)]
@@ -167,6 +171,7 @@ pub(super) fn invoice(json: &str) -> Result<Reading, Unreadable> {
         test_clock: wire.test_clock.is_some(),
         lines,
         metadata: metadata(wire.metadata),
+        payments: payments(wire.payments, [wire.payment_intent, wire.charge])?,
     };
     Ok(Reading::Live { fact: Fact::Invoice(Box::new(fact)), nested })
 }

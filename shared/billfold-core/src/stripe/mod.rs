@@ -6,8 +6,10 @@
 mod catalogue;
 mod customer;
 mod invoice;
+mod money_back;
 mod read;
 mod subscription;
 mod wire;
 
+pub use money_back::read_invoice_of_payment;
 pub use read::{Nested, Reading, Unreadable, read, read_item, read_line};

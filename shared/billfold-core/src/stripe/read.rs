@@ -1,6 +1,6 @@
 //! From the text of one object to a fact.
 
-use super::{catalogue, customer, invoice, subscription};
+use super::{catalogue, customer, invoice, money_back, subscription};
 use crate::facts::{Fact, Kind, Line, SubscriptionItem};
 use crate::id::IdError;
 use crate::money::CurrencyError;
@@ -86,6 +86,9 @@ pub fn read(kind: Kind, json: &str) -> Result<Reading, Unreadable> {
         Kind::Customer => Ok(whole(Fact::Customer(Box::new(customer::customer(json)?)))),
         Kind::Subscription => subscription::subscription(json),
         Kind::Invoice => invoice::invoice(json),
+        Kind::Refund => money_back::refund(json),
+        Kind::Dispute => money_back::dispute(json),
+        Kind::CreditNote => money_back::credit_note(json),
     }
 }
 

@@ -4,10 +4,12 @@ use super::Surroundings;
 use super::args::{AccountArgs, AccountsArgs};
 use super::exit::Failure;
 use crate::client::accounts::AccountsWanted;
-use crate::client::encoded;
 use crate::client::view::AccountLine;
+use crate::client::{Client, encoded};
 use crate::show;
+use crate::show::console::{Console, Looking};
 use crate::show::table::Columns;
+use crate::show::text::plain;
 use billfold_core::billing::BillingTab;
 
 pub(super) async fn accounts(args: AccountsArgs, surroundings: &mut Surroundings) -> Result<(), Failure> {
@@ -18,6 +20,9 @@ pub(super) async fn accounts(args: AccountsArgs, surroundings: &mut Surroundings
         search: args.search,
         limit: Some(args.limit),
     };
+    if args.csv {
+        return csv(&client, &wanted, &mut surroundings.console).await;
+    }
     let found = client.accounts(&wanted).await?;
     let console = &mut surroundings.console;
     if args.target.json {
@@ -30,6 +35,17 @@ pub(super) async fn accounts(args: AccountsArgs, surroundings: &mut Surroundings
     console.result(&table)?;
     if found.next_cursor.is_some() {
         console.note("There are more: raise --limit to see them.")?;
+    }
+    Ok(())
+}
+
+/// As it comes for a file or another program; for a person, with nothing in it that a terminal acts upon.
+async fn csv(client: &Client, wanted: &AccountsWanted, console: &mut Console) -> Result<(), Failure> {
+    let answer = client.accounts_csv(wanted).await?;
+    let text = answer.text().trim_end_matches(['\r', '\n']);
+    match console.out_looking {
+        Looking::Program => console.result(text)?,
+        Looking::Person => console.result(&text.split("\r\n").map(plain).collect::<Vec<_>>().join("\n"))?,
     }
     Ok(())
 }

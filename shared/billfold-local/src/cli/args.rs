@@ -1,7 +1,9 @@
 //! The command line as it is typed. Says what there is and what it is called; does nothing.
 
+pub mod revenue;
+
 use super::exit::EXIT_CODES;
-use billfold_app::auth::Role;
+use billfold_app::auth::{IssuerConfig, ROLE_CLAIM, Role, WORKSPACE_CLAIM};
 use billfold_core::id::{AccountId, IdError, WorkspaceId};
 use billfold_stripe::Base;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -26,7 +28,7 @@ pub enum Command {
     /// Show everything at work on a simulated Stripe; needs nothing
     Demo(DemoArgs),
     /// Run Billfold in one process, with its state in a folder
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Print a token for the API, good for 12 hours
     Token(TokenArgs),
     /// Connect a Stripe key, typed at a hidden prompt or read from standard input
@@ -35,10 +37,24 @@ pub enum Command {
     Status(StatusArgs),
     /// Sync now and follow it to its end
     Sync(SyncArgs),
+    /// Compare what is stored with what Stripe says, and show every difference
+    Verify(VerifyArgs),
     /// List accounts with MRR, ARR, payment status and renewal
     Accounts(AccountsArgs),
     /// Show one account: figures, subscriptions, invoices
     Account(AccountArgs),
+    /// Take accounts from a file: CSV or JSON lines
+    Import(ImportArgs),
+    /// Make a link with which somebody who has no login connects Stripe, once
+    Invite(InviteArgs),
+    /// Show who changed what
+    Audit(AuditArgs),
+    /// Show MRR, ARR, retention and what may not come, with a chart of the months
+    Summary(revenue::SummaryArgs),
+    /// List what people should hear of: failed payments, cancellations, downgrades
+    Signals(revenue::SignalsArgs),
+    /// Show the arithmetic of an account's MRR, item by item
+    Explain(revenue::ExplainArgs),
     /// Forget the Stripe key; what was synced stays, frozen
     Disconnect(DisconnectArgs),
 }
@@ -68,9 +84,12 @@ pub struct ServeArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8787")]
     pub listen: SocketAddr,
-    /// Accept tokens of `billfold token`; without it every call is answered 401
+    /// Accept tokens of `billfold token`; without it and without an identity provider every call is answered 401
     #[arg(long)]
     pub dev_tokens: bool,
+    /// Whose tokens are accepted.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
     /// Listen where other machines can reach it although --dev-tokens is set
     #[arg(long)]
     pub listen_anywhere: bool,
@@ -80,6 +99,9 @@ pub struct ServeArgs {
     /// Where Stripe is: scheme, host and port
     #[arg(long, env = "STRIPE_API_BASE", value_name = "URL", default_value_t)]
     pub stripe_api_base: Base,
+    /// Where the European Central Bank's daily rates are read [default: at the bank]
+    #[arg(long, env = "BILLFOLD_RATES_URL", value_name = "URL")]
+    pub rates_url: Option<String>,
     /// The part of Stripe's rate limits that Billfold takes, from 0.01 to 1 [default: 0.8]
     #[arg(long, value_name = "PART", value_parser = share)]
     pub stripe_share: Option<f64>,
@@ -92,6 +114,41 @@ pub struct ServeArgs {
     /// How the log on standard error is written; RUST_LOG says how much of it
     #[arg(long, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+/// An identity provider, whose tokens are accepted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Identity provider")]
+pub struct IdentityArgs {
+    /// Where its public keys are (a JSON Web Key Set); https, or http on this machine
+    #[arg(long, env = "BILLFOLD_JWKS_URL", value_name = "URL", requires_all = ["issuer", "audience"])]
+    #[arg(conflicts_with = "dev_tokens")]
+    pub jwks_url: Option<String>,
+    /// What it calls itself in tokens (iss)
+    #[arg(long, env = "BILLFOLD_ISSUER", requires = "jwks_url")]
+    pub issuer: Option<String>,
+    /// What it calls Billfold in tokens (aud)
+    #[arg(long, env = "BILLFOLD_AUDIENCE", requires = "jwks_url")]
+    pub audience: Option<String>,
+    /// The claim that names the workspace
+    #[arg(long, env = "BILLFOLD_WORKSPACE_CLAIM", value_name = "NAME", default_value = WORKSPACE_CLAIM)]
+    pub workspace_claim: String,
+    /// The claim that names the role: owner, admin or member, or a list with one of them
+    #[arg(long, env = "BILLFOLD_ROLE_CLAIM", value_name = "NAME", default_value = ROLE_CLAIM)]
+    pub role_claim: String,
+}
+
+impl IdentityArgs {
+    /// The provider, if one is named.
+    pub fn issuer(&self) -> Option<IssuerConfig> {
+        Some(IssuerConfig {
+            jwks_url: self.jwks_url.clone()?,
+            issuer: self.issuer.clone()?,
+            audience: self.audience.clone()?,
+            workspace_claim: self.workspace_claim.clone(),
+            role_claim: self.role_claim.clone(),
+        })
+    }
 }
 
 /// How the log is written.
@@ -189,6 +246,24 @@ pub struct SyncArgs {
     pub no_wait: bool,
 }
 
+/// `billfold verify`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  billfold verify --all --repair\n\nExits with 1 if differences remain.")]
+pub struct VerifyArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
+    /// Compare every object; takes a request to Stripe for each
+    #[arg(long, conflicts_with = "sample")]
+    pub all: bool,
+    /// Compare so many objects, taken by chance
+    #[arg(long, default_value_t = 200, value_parser = limit)]
+    pub sample: usize,
+    /// Put right what differs
+    #[arg(long)]
+    pub repair: bool,
+}
+
 /// `billfold accounts`
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  billfold accounts --status overdue --sort -mrr --limit 20")]
@@ -205,6 +280,53 @@ pub struct AccountsArgs {
     /// Only accounts with this in their name or domain
     #[arg(long)]
     pub search: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = limit)]
+    pub limit: usize,
+    /// Print all of them as CSV, in which no cell is a formula
+    #[arg(long, conflicts_with_all = ["json", "limit"])]
+    pub csv: bool,
+}
+
+/// `billfold import`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  billfold import accounts.csv
+  billfold import accounts.ndjson --json
+
+Columns: id, name, domain, domains (apart by ;), external_ids.<system>, custom.<name>. A row is found by its id, else by an
+external id, else by its domain, else by its name; a file that is sent again changes nothing.")]
+pub struct ImportArgs {
+    /// The file: .csv with a header, or .ndjson / .jsonl with one JSON object a line
+    pub file: PathBuf,
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `billfold invite`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  billfold invite --hours 24")]
+pub struct InviteArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
+    /// For how many hours it works [default: 72]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=336))]
+    pub hours: Option<u32>,
+    /// Withdraw every invitation that is open instead
+    #[arg(long, conflicts_with = "hours")]
+    pub withdraw: bool,
+}
+
+/// `billfold audit`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  billfold audit --limit 20")]
+pub struct AuditArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub target: Target,
     /// At most so many
     #[arg(long, default_value_t = 50, value_parser = limit)]
     pub limit: usize,

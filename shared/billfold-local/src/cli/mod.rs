@@ -6,11 +6,15 @@ pub mod args;
 mod connection;
 mod demo;
 mod exit;
+mod import;
 mod input;
 mod log;
+mod revenue;
 mod serve;
 mod sync;
 mod token;
+mod trust;
+mod verify;
 
 pub use exit::{Exit, Failure};
 pub use input::Input;
@@ -62,14 +66,21 @@ impl Surroundings {
 pub async fn run(cli: Cli, surroundings: &mut Surroundings) -> Exit {
     let done = match cli.command {
         Command::Demo(args) => Box::pin(demo::demo(args, surroundings)).await,
-        Command::Serve(args) => Box::pin(serve::serve(args, surroundings)).await,
+        Command::Serve(args) => Box::pin(serve::serve(*args, surroundings)).await,
         Command::Token(args) => token::token(&args, surroundings),
         Command::Connect(args) => connection::connect(args, surroundings).await,
         Command::Status(args) => connection::status(&args, surroundings).await,
+        Command::Import(args) => import::import(&args, surroundings).await,
+        Command::Invite(args) => trust::invite(&args, surroundings).await,
+        Command::Audit(args) => trust::audit(&args, surroundings).await,
         Command::Disconnect(args) => connection::disconnect(&args, surroundings).await,
         Command::Sync(args) => sync::sync(&args, surroundings).await,
+        Command::Verify(args) => verify::verify(&args, surroundings).await,
         Command::Accounts(args) => accounts::accounts(args, surroundings).await,
         Command::Account(args) => accounts::account(&args, surroundings).await,
+        Command::Summary(args) => revenue::summary(&args, surroundings).await,
+        Command::Signals(args) => revenue::signals(&args, surroundings).await,
+        Command::Explain(args) => revenue::explain(&args, surroundings).await,
     };
     let Err(failure) = done else { return Exit::Ok };
     if failure.exit == Exit::Ok {

@@ -16,9 +16,9 @@ pub(super) async fn serve(args: ServeArgs, surroundings: &mut Surroundings) -> R
     let mut stop = StopSignal::new()?;
     let (data, format) = (args.data.display().to_string(), args.log_format);
     let options = options(args);
-    let identity = options.identity;
+    let identity = options.identity.clone();
     let local = Local::start(options).await?;
-    for line in banner(&local.url, &data, identity) {
+    for line in banner(&local.url, &data, &identity) {
         surroundings.console.note(&as_logged(&line, format))?;
     }
     stop.wait().await;
@@ -28,11 +28,17 @@ pub(super) async fn serve(args: ServeArgs, surroundings: &mut Surroundings) -> R
 }
 
 fn options(args: ServeArgs) -> Options {
+    let issuer = args.identity.issuer();
+    let identity = match issuer {
+        Some(issuer) => Identity::Issuer(issuer),
+        None if args.dev_tokens => Identity::DevTokens,
+        None => Identity::None,
+    };
     Options {
         data: Data::Folder(args.data),
         listen: args.listen,
         exposure: if args.listen_anywhere { Exposure::Anywhere } else { Exposure::ThisMachine },
-        identity: if args.dev_tokens { Identity::DevTokens } else { Identity::None },
+        identity,
         stripe: args.stripe_api_base,
         limits: LimitsConfig {
             share: args.stripe_share,
@@ -40,16 +46,18 @@ fn options(args: ServeArgs) -> Options {
             endpoint_per_s: args.stripe_endpoint_rps,
         },
         public_url: args.public_url,
+        rates_url: args.rates_url,
         clock: Arc::new(SystemClock),
     }
 }
 
-fn banner(url: &str, data: &str, identity: Identity) -> [String; 2] {
+fn banner(url: &str, data: &str, identity: &Identity) -> [String; 2] {
     let who = match identity {
         Identity::DevTokens => format!("It accepts tokens of `billfold token --data {}`.", plain(data)),
+        Identity::Issuer(config) => format!("It accepts tokens of {} for {}.", plain(&config.issuer), plain(&config.audience)),
         Identity::None => {
-            "No identity is configured, so every call is answered 401. Start with --dev-tokens to accept \
-                           tokens of `billfold token`."
+            "No identity is configured, so every call is answered 401. Name your identity provider (--jwks-url, --issuer, \
+             --audience), or start with --dev-tokens to accept tokens of `billfold token`."
                 .to_owned()
         }
     };
@@ -67,7 +75,7 @@ fn as_logged(line: &str, format: LogFormat) -> String {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let exit = match error {
-            StartError::Exposed(_) => Exit::Usage,
+            StartError::Exposed(_) | StartError::Issuer(_) => Exit::Usage,
             _ => Exit::Failed,
         };
         Self::new(exit, chain(&error))
@@ -113,10 +121,10 @@ mod tests {
 
     #[test]
     fn the_banner_says_where_and_who() {
-        let told = banner("http://127.0.0.1:8787", "./data\u{1b}", Identity::DevTokens);
+        let told = banner("http://127.0.0.1:8787", "./data\u{1b}", &Identity::DevTokens);
         assert_eq!(told[0], "Billfold is ready at http://127.0.0.1:8787");
         assert_eq!(told[1], "It accepts tokens of `billfold token --data ./data\u{FFFD}`.");
-        let told = banner("http://127.0.0.1:8787", "./data", Identity::None);
+        let told = banner("http://127.0.0.1:8787", "./data", &Identity::None);
         assert!(told[1].contains("401") && told[1].contains("--dev-tokens"), "{told:?}");
         assert_eq!(as_logged("a \"b\"", LogFormat::Json), r#"{"level":"INFO","message":"a \"b\""}"#);
     }

@@ -116,6 +116,26 @@ async fn connect_sync_and_look() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_differs_is_shown_and_fails_until_it_is_put_right() {
+    let bench = Bench::connected(10).await;
+    let done = bench.run("verify --all", "").await;
+    assert!(done.exit == Exit::Ok && done.out.contains("all as Stripe says"), "{done:?}");
+    bench.sim.edit(|business| {
+        let place = business.customers.iter().find(|(_, row)| !row.deleted && !row.test_clock).unwrap().0;
+        business.customers[place].name = Some("Changed unseen".into());
+    });
+    let done = bench.run("verify --all", "").await;
+    assert_eq!(done.exit, Exit::Failed, "{done:?}");
+    assert!(done.out.contains("Stripe: \"Changed unseen\"") && done.out.contains("stored: "), "{done:?}");
+    assert!(done.err.contains("one object is not what Stripe says"), "{done:?}");
+    let done = bench.run("verify --all --repair --json", "").await;
+    assert_eq!((done.exit, &done.json()["repaired"]), (Exit::Ok, &Value::from(1)), "{done:?}");
+    let done = bench.run("verify --sample 5 --json", "").await;
+    assert_eq!((done.exit, &done.json()["checked"]), (Exit::Ok, &Value::from(5)), "{done:?}");
+    bench.local.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_are_listed_over_pages_and_shown_one_by_one() {
     let bench = Bench::connected(150).await;
     let accounts = bench.sim.truth().accounts().len();
@@ -203,6 +223,38 @@ async fn whoever_comes_first_makes_the_folder_and_its_key() {
     let keys = LocalKeys::load_or_create(&data).unwrap();
     for (token, role) in [(first, Role::Admin), (second, Role::Owner)] {
         let header = format!("Bearer {}", token.out.trim());
-        assert_eq!(keys.tokens().verify(Some(&header), SystemClock.now()).unwrap().role, role);
+        assert_eq!(keys.tokens().verify(Some(&header), SystemClock.now()).await.unwrap().role, role);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_go_in_and_out_as_files_and_the_trail_says_who() {
+    let bench = Bench::start(1).await;
+    let file = bench.folder.path().join("accounts.csv");
+    std::fs::write(&file, "id,name,domain\na1,=1+1,a.example\na2,Beta,b.example\n").unwrap();
+    let done = bench.run(&format!("import {}", file.display()), "").await;
+    assert_eq!((done.exit, done.out.as_str()), (Exit::Ok, "2 created, 0 updated, 0 unchanged, 0 failed\n"), "{done:?}");
+    std::fs::write(&file, "id,name,domain\na3,C,gmail.com\na b,D,\n").unwrap();
+    let done = bench.run(&format!("import {} --json", file.display()), "").await;
+    assert_eq!((done.exit, done.json()["failed"].as_u64()), (Exit::Rejected, Some(2)), "{done:?}");
+    assert!(done.err.contains("2 rows not taken") && done.err.contains("row 1 (line 2), domains: "), "{done:?}");
+    let done = bench.run("import accounts.txt", "").await;
+    assert!(done.exit == Exit::Usage && done.err.contains(".ndjson"), "{done:?}");
+    let done = bench.run("accounts --csv --sort name", "").await;
+    let lines: Vec<&str> = done.out.lines().collect();
+    assert!(lines.len() == 3 && lines[1].starts_with("a1,'=1+1,a.example,usd,0.00,"), "{done:?}");
+    let done = bench.run("invite --hours 1", "").await;
+    assert!(
+        done.exit == Exit::Ok && done.out.starts_with(&bench.local.url) && done.err.contains("in private"),
+        "{done:?}"
+    );
+    assert_eq!(bench.run("invite --withdraw", "").await.exit, Exit::Ok);
+    let done = bench.run("audit", "").await;
+    let actions = ["invites withdrawn", "invite created", "accounts imported", "accounts imported"];
+    assert_eq!(done.out.lines().count(), actions.len(), "{done:?}");
+    for (line, action) in done.out.lines().zip(actions) {
+        assert!(line.contains("  cli (admin)  ") && line.contains(action), "{line}");
+    }
+    assert_eq!(bench.run("audit --limit 1 --json", "").await.json()["data"][0]["action"], "invites_withdrawn");
+    bench.local.stop().await;
 }

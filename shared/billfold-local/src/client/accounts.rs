@@ -33,6 +33,15 @@ pub struct AccountsFound {
 
 impl AccountsWanted {
     fn path(&self, limit: usize, cursor: Option<&str>) -> String {
+        format!("/v1/accounts?limit={limit}{}", self.asked(cursor))
+    }
+
+    /// All of them, in a file.
+    pub(super) fn csv_path(&self) -> String {
+        format!("/v1/accounts.csv?{}", self.asked(None).trim_start_matches('&'))
+    }
+
+    fn asked(&self, cursor: Option<&str>) -> String {
         let asked = [
             ("sort", self.sort.as_deref()),
             ("payment_status", self.payment_status.as_deref()),
@@ -40,7 +49,7 @@ impl AccountsWanted {
             ("cursor", cursor),
         ];
         let asked = asked.iter().filter_map(|(name, value)| Some(format!("&{name}={}", encoded((*value)?))));
-        format!("/v1/accounts?limit={limit}{}", asked.collect::<String>())
+        asked.collect()
     }
 }
 

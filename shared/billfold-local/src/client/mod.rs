@@ -2,7 +2,9 @@
 //! and prints nothing.
 
 pub mod accounts;
+pub mod files;
 pub mod follow;
+pub mod revenue;
 pub mod view;
 
 use billfold_app::auth::{LocalKeyError, LocalKeys, Role};
@@ -151,13 +153,28 @@ impl Client {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Answer, ClientError> {
+        let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
+        self.exchange(method, path, body, None).await
+    }
+
+    /// Sends a body of a type, with more patience than usual where it is said.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Vec<u8>)>,
+        timeout: Option<Duration>,
+    ) -> Result<Answer, ClientError> {
         let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
         let mut request = self.http.request(method, &url);
         if let Some(token) = self.token()? {
             request = request.bearer_auth(token.expose_secret());
         }
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+        if let Some((kind, body)) = body {
+            request = request.header("content-type", kind).body(body);
+        }
+        if let Some(timeout) = timeout {
+            request = request.timeout(timeout);
         }
         let base = self.base.as_str().trim_end_matches('/');
         let unreachable = |source: reqwest::Error| ClientError::Unreachable {

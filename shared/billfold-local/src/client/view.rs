@@ -5,7 +5,7 @@ use billfold_core::id::RunId;
 use billfold_core::money::Money;
 use billfold_core::run::{Problem, RunStatus, StageState, Trigger};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The card of the connection.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +28,9 @@ pub struct CardView {
     pub records_synced: Records,
     /// Customers that have an account.
     pub customers_matched: u64,
+    /// Customers that have none.
+    #[serde(default)]
+    pub matching: Option<MatchingView>,
     /// End of the last sync that succeeded.
     pub last_sync_at: Option<Timestamp>,
     /// The running sync, or the last one.
@@ -36,6 +39,15 @@ pub struct CardView {
     pub error: Option<Problem>,
     /// The form that makes a fitting key.
     pub prefilled_key_url: String,
+}
+
+/// Customers that have no account, on the card.
+#[derive(Debug, Clone, Deserialize)]
+pub struct MatchingView {
+    /// Why.
+    pub explanation: Option<String>,
+    /// What to do about it.
+    pub fix: Option<String>,
 }
 
 /// The webhook endpoint on the card.
@@ -68,6 +80,51 @@ pub struct RunView {
     pub stripe_requests: u64,
     /// Why it failed, or what it is waiting for.
     pub error: Option<Problem>,
+}
+
+/// What a drift check found.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ReportView {
+    /// Objects that are stored.
+    pub stored: usize,
+    /// Objects that were compared.
+    pub checked: usize,
+    /// Objects that differ.
+    pub different: usize,
+    /// Objects that were put right.
+    pub repaired: usize,
+    /// Every field that differs.
+    pub differences: Vec<DifferenceView>,
+    /// Where to go on.
+    #[serde(skip_serializing)]
+    pub next: Option<String>,
+}
+
+/// A field that is not what Stripe says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DifferenceView {
+    /// The kind of object.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Where in the object.
+    pub field: String,
+    /// What is stored.
+    pub stored: serde_json::Value,
+    /// What Stripe says.
+    pub stripe: serde_json::Value,
+}
+
+impl ReportView {
+    /// Adds what another call found.
+    pub fn add(&mut self, more: Self) {
+        self.stored = more.stored;
+        self.checked = self.checked.saturating_add(more.checked);
+        self.different = self.different.saturating_add(more.different);
+        self.repaired = self.repaired.saturating_add(more.repaired);
+        self.differences.extend(more.differences);
+        self.next = more.next;
+    }
 }
 
 /// A page of the accounts table.

@@ -95,6 +95,8 @@ fn check_account(checked: &mut Checked, truth: &Truth, account: &AccountTruth, l
         checked.same(&what("MRR"), Some(mrr), cents(&account.mrr));
         checked.same(&what("ARR"), Some(arr), cents(&account.arr));
     }
+    let (value, expected) = (amounts(&billing.lifetime_value), nonzero(&account.lifetime_value));
+    checked.same(&what("lifetime value"), value, expected);
     let status = match account.payment_status {
         PaymentStatus::None => "none",
         PaymentStatus::Paid => "paid",

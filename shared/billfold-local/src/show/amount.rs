@@ -1,37 +1,13 @@
 //! Money and days as people read them. Whole numbers all the way: no amount is ever a floating-point number.
 
 use billfold_core::money::Money;
+pub use billfold_core::money::grouped;
 use jiff::Timestamp;
 
-/// An amount in its major unit: `1,234.56 USD`. What no decimals are known of is shown in minor units, and says so.
+/// An amount in its major unit: `1,234.56 USD`.
 #[must_use]
 pub fn amount(money: Money) -> String {
-    let code = money.currency.as_str().to_uppercase();
-    let sign = if money.amount < 0 { "-" } else { "" };
-    let minor = money.amount.unsigned_abs();
-    let unit = money.currency.minor_digits().and_then(|digits| Some((digits, 10u64.checked_pow(digits)?)));
-    match unit {
-        None => format!("{sign}{} {code} (minor units)", grouped(minor)),
-        Some((0, _)) => format!("{sign}{} {code}", grouped(minor)),
-        Some((digits, unit)) => {
-            let (whole, part, width) = (minor / unit, minor % unit, digits as usize);
-            format!("{sign}{}.{part:0width$} {code}", grouped(whole))
-        }
-    }
-}
-
-/// A number with its thousands apart: `1,234,567`.
-#[must_use]
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    money.to_string()
 }
 
 /// A number and what it counts: `1 account`, `2 accounts`.

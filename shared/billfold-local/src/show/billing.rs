@@ -48,6 +48,8 @@ fn figures(tab: &BillingTab, paint: Paint) -> Vec<String> {
         let text = format!("{} (there is no exchange rate)", codes.join(", "));
         lines.push(figure("Not converted", &paint.tone(Tone::Warning, &text)));
     }
+    let left_out = tab.lifetime_value_without.iter().map(|one| format!("{} ({})", plain(&one.why), plain(&one.fix)));
+    lines.extend(left_out.map(|text| figure("Left out", &paint.tone(Tone::Warning, &text))));
     let uncomputed = billing.not_computable.iter().map(|one| plain(&one.reason));
     lines.extend(uncomputed.map(|reason| figure("Not computed", &paint.tone(Tone::Warning, &reason))));
     lines

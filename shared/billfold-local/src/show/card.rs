@@ -26,6 +26,10 @@ pub fn card(card: &CardView, paint: Paint) -> String {
     }
     lines.push(String::new());
     lines.push(records(card));
+    if let Some(matching) = &card.matching {
+        lines.extend(matching.explanation.iter().map(|text| paint.tone(Tone::Warning, &plain(text))));
+        lines.extend(matching.fix.iter().map(|fix| format!("What to do: {}", plain(fix))));
+    }
     lines.push(format!("Webhook: {}", webhook(card)));
     if let Some(run) = &card.sync {
         lines.push(String::new());

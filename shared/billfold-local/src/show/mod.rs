@@ -7,5 +7,7 @@ pub mod billing;
 pub mod card;
 pub mod console;
 pub mod progress;
+pub mod revenue;
 pub mod table;
 pub mod text;
+pub mod verify;

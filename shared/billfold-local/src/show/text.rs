@@ -1,14 +1,7 @@
 //! Text from elsewhere, made harmless: a customer may call itself anything, and what it calls itself is printed on
 //! somebody's terminal.
 
-/// Takes the place of what is not shown.
-const NOT_SHOWN: char = '\u{FFFD}';
-
-/// The text on one line, without anything that a terminal would act upon or that would turn its neighbours around.
-#[must_use]
-pub fn plain(text: &str) -> String {
-    text.chars().map(harmless).collect()
-}
+pub use billfold_core::text::plain;
 
 /// [`plain`], and at most so many characters.
 #[must_use]
@@ -19,18 +12,6 @@ pub fn clipped(text: &str, characters_max: usize) -> String {
     }
     let kept: String = text.chars().take(characters_max.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
-}
-
-fn harmless(c: char) -> char {
-    match c {
-        '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
-        // Marks that turn the direction of writing around, of their neighbours as well.
-        '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{206F}' => NOT_SHOWN,
-        // Invisible: a byte order mark, interlinear annotations, tags.
-        '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}' => NOT_SHOWN,
-        c if c.is_control() => NOT_SHOWN,
-        c => c,
-    }
 }
 
 #[cfg(test)]

@@ -128,6 +128,10 @@ pub enum Change {
         charge: String,
         amount: i64,
     },
+    /// The bank sends it back.
+    FailRefund {
+        refund: String,
+    },
     OpenDispute {
         charge: String,
     },
@@ -233,9 +237,11 @@ impl<'a> Changing<'a> {
             | C::FailPayment { .. }
             | C::VoidInvoice { .. }
             | C::MarkUncollectible { .. } => self.invoice_change(change),
-            C::Refund { .. } | C::OpenDispute { .. } | C::CloseDispute { .. } | C::CreditNote { .. } => {
-                self.money_back_change(change)
-            }
+            C::Refund { .. }
+            | C::FailRefund { .. }
+            | C::OpenDispute { .. }
+            | C::CloseDispute { .. }
+            | C::CreditNote { .. } => self.money_back_change(change),
             C::UpdateProduct { .. }
             | C::DeleteProduct { .. }
             | C::UpdatePrice { .. }

@@ -3,7 +3,7 @@
 use super::{Change, ChangeError, Changing, Outcome, missing};
 use crate::generate::money_back as book;
 use crate::ids::Kind;
-use crate::model::{DisputeStatus, Idx, InvoiceStatus};
+use crate::model::{DisputeStatus, Idx, InvoiceStatus, RefundStatus};
 use crate::render::Target;
 
 impl Changing<'_> {
@@ -13,6 +13,10 @@ impl Changing<'_> {
                 let charge = self.charge(charge)?;
                 let refund = self.refund(charge, *amount)?;
                 self.business().id(Kind::Refund, refund)
+            }
+            Change::FailRefund { refund } => {
+                self.fail_refund(refund)?;
+                return Ok(None);
             }
             Change::OpenDispute { charge } => {
                 let charge = self.charge(charge)?;
@@ -44,6 +48,25 @@ impl Changing<'_> {
         self.emit("refund.created", Target::Refund(refund));
         self.emit("charge.refunded", Target::Charge(charge));
         Ok(refund)
+    }
+
+    /// What had gone back is there again.
+    fn fail_refund(&mut self, id: &str) -> Result<(), ChangeError> {
+        let place = self
+            .business()
+            .place(Kind::Refund, id)
+            .filter(|&place| self.business().refunds.get(place).is_some())
+            .ok_or_else(|| missing("refund", id))?;
+        if !matches!(self.business().refunds[place].status, RefundStatus::Pending | RefundStatus::Succeeded) {
+            return Err(ChangeError::Impossible("the refund is over already"));
+        }
+        self.update("refund.updated", Target::Refund(place), |business| {
+            let refund = &mut business.refunds[place];
+            refund.status = RefundStatus::Failed;
+            business.charges[refund.charge].refunded -= refund.amount;
+        });
+        self.emit("refund.failed", Target::Refund(place));
+        Ok(())
     }
 
     fn open_dispute(&mut self, charge: Idx) -> Result<Idx, ChangeError> {

@@ -173,6 +173,10 @@ fn money_back(world: &World, dice: &mut Dice) -> Option<Change> {
         let dispute = pick(&business.disputes, dice, |_| true)?;
         return Some(Change::CloseDispute { dispute: business.id(Kind::Dispute, dispute), won: dice.chance(500) });
     }
+    if dice.chance(150) {
+        let refund = pick(&business.refunds, dice, |_| true)?;
+        return Some(Change::FailRefund { refund: business.id(Kind::Refund, refund) });
+    }
     let place = pick(&business.charges, dice, |row| row.failure.is_none() && row.refunded < row.amount)?;
     let row = &business.charges[place];
     let left = row.amount - row.refunded;

@@ -246,6 +246,32 @@ fn refunds_are_booked_and_never_exceed_the_charge() {
 }
 
 #[test]
+fn a_refund_that_fails_is_there_again_and_a_lost_dispute_is_gone() {
+    let story = Story::new();
+    let charge = story.latest_charge();
+    let invoice = story.sim.read(|b| {
+        let payment = b.charges[b.find_charge(&charge).expect("a charge")].payment;
+        b.id(crate::ids::Kind::Invoice, b.payments[payment].invoice)
+    });
+    let books = || story.sim.invoice_money()[&invoice].clone();
+    let whole = books().lifetime_value();
+    let refund = created(story.sim.apply(&Change::Refund { charge: charge.clone(), amount: 400 }));
+    assert_eq!((books().refunded, books().lifetime_value()), (400, whole - 400));
+    let kinds = story.kinds(&Change::FailRefund { refund: refund.clone() });
+    assert_eq!(kinds, ["refund.updated", "refund.failed"]);
+    assert_eq!(books().lifetime_value(), whole);
+    assert!(matches!(story.refused(&Change::FailRefund { refund }), ChangeError::Impossible(_)));
+    story.apply(&Change::CreditNote { invoice: invoice.clone(), amount: 300, refund: true });
+    assert_eq!((books().refunded, books().credited), (300, 0), "paid out as a refund, it counts once");
+    story.apply(&Change::CreditNote { invoice: invoice.clone(), amount: 200, refund: false });
+    assert_eq!(books().lifetime_value(), whole - 500);
+    let dispute = created(story.sim.apply(&Change::OpenDispute { charge: charge.clone() }));
+    assert_eq!(books().lost, 0);
+    story.apply(&Change::CloseDispute { dispute, won: false });
+    assert!(books().lost > 0);
+}
+
+#[test]
 fn disputes_open_and_close() {
     let story = Story::new();
     let charge = story.latest_charge();

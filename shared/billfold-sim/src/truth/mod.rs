@@ -1,8 +1,11 @@
 //! What is true of a business: the answers that a program which read it through the API must
 //! come to. Worked out from the typed model with exact fractions and from nothing else.
 
+mod money;
 mod mrr;
 mod status;
+
+pub use money::{InvoiceTruth, by_invoice};
 
 use std::collections::BTreeMap;
 
@@ -47,6 +50,8 @@ pub struct CustomerTruth {
     pub arr: ByCurrency,
     pub payment_status: PaymentStatus,
     pub next_renewal: Option<Unix>,
+    /// Of the invoices of the last 365 days: paid, less refunds, lost disputes and credits after payment.
+    pub lifetime_value: ByCurrency,
     /// Ids of the invoices of the last 365 days, newest first.
     pub invoices: Vec<String>,
 }
@@ -82,11 +87,24 @@ pub struct AccountTruth {
     pub mrr: ByCurrency,
     pub arr: ByCurrency,
     pub payment_status: PaymentStatus,
+    pub lifetime_value: ByCurrency,
 }
 
-/// What a backfill of products, prices, coupons, customers, subscriptions and invoices asks for, nested lists included.
-pub const BACKFILL: [&str; 8] =
-    ["products", "prices", "coupons", "customers", "subscriptions", "subscription_items", "invoices", "invoice_lines"];
+/// What a backfill of products, prices, coupons, customers, subscriptions and invoices asks for, nested lists and what
+/// went back included.
+pub const BACKFILL: [&str; 11] = [
+    "products",
+    "prices",
+    "coupons",
+    "customers",
+    "subscriptions",
+    "subscription_items",
+    "invoices",
+    "invoice_lines",
+    "refunds",
+    "disputes",
+    "credit_notes",
+];
 
 /// How far back a full sync reads invoices.
 pub const INVOICE_WINDOW: Unix = 365 * DAY;
@@ -102,12 +120,14 @@ impl Truth {
             counts: counts(business, now),
             fewest_requests: fewest_requests(business, now),
         };
+        let mut values = money::by_customer(business, now - INVOICE_WINDOW);
         for (place, customer) in business.customers.iter() {
             let owns = !customer.subscriptions.is_empty() || !customer.invoices.is_empty();
             if customer.deleted && !owns {
                 continue;
             }
-            let row = customer_truth(business, place, customer, now);
+            let value = values.remove(&place).unwrap_or_default();
+            let row = CustomerTruth { lifetime_value: value, ..customer_truth(business, place, customer, now) };
             if !customer.test_clock {
                 add_all(&mut truth.mrr, &row.mrr);
                 add_all(&mut truth.arr, &row.arr);
@@ -137,10 +157,12 @@ impl Truth {
                 mrr: ByCurrency::new(),
                 arr: ByCurrency::new(),
                 payment_status: PaymentStatus::None,
+                lifetime_value: ByCurrency::new(),
             });
             account.customers.push(id.clone());
             add_all(&mut account.mrr, &customer.mrr);
             add_all(&mut account.arr, &customer.arr);
+            add_all(&mut account.lifetime_value, &customer.lifetime_value);
             account.payment_status = account.payment_status.max(customer.payment_status);
         }
         accounts
@@ -165,6 +187,7 @@ fn customer_truth(business: &Business, place: Idx, customer: &Customer, now: Uni
         arr: ByCurrency::new(),
         payment_status: status::of(business, place, now),
         next_renewal: None,
+        lifetime_value: ByCurrency::new(),
         invoices: invoices(business, customer, now),
     };
     for &own in &customer.subscriptions {

@@ -1,8 +1,8 @@
 //! The store's promises, against whatever `open` opens: the embedded engine here, a stand-in for AWS in the project's tests.
 
 use super::open;
-use billfold_core::facts::{Customer, Fact, Invoice, InvoiceStatus, Line};
-use billfold_core::id::{AccountId, CustomerId, InvoiceId, LineId, RunId, WorkspaceId};
+use billfold_core::facts::{Customer, Fact, Invoice, InvoiceStatus, Kind, Line};
+use billfold_core::id::{AccountId, CustomerId, InvoiceId, LineId, PaymentId, RunId, WorkspaceId};
 use billfold_core::matching::MatchRule;
 use billfold_core::money::{Currency, Money};
 use billfold_core::run::{Run, Trigger};
@@ -86,11 +86,11 @@ fn window() -> Checkpoint {
 async fn a_write_over_a_version_that_has_changed_is_refused() {
     let store = open().await;
     let (first, second) = (row(customer("cus_1", "A")), row(customer("cus_1", "B")));
-    let nothing = store.stored_versions(std::slice::from_ref(&first)).await.unwrap()[0];
+    let nothing = store.stored_versions(std::slice::from_ref(&first)).await.unwrap().remove(0);
     assert_eq!(nothing, None);
     store.write_all(first.writes(&ws(), None).unwrap()).await.unwrap();
     assert!(matches!(store.write_all(second.writes(&ws(), None).unwrap()).await, Err(StoreError::Conflict)));
-    let stored = store.stored_versions(std::slice::from_ref(&second)).await.unwrap()[0].unwrap();
+    let stored = store.stored_versions(std::slice::from_ref(&second)).await.unwrap().remove(0).unwrap();
     assert_eq!((stored.version.digest, stored.version.as_of), (first.digest, at(1000)));
     store.write_all(second.writes(&ws(), Some(&stored)).unwrap()).await.unwrap();
     assert!(matches!(store.write_all(first.writes(&ws(), Some(&stored)).unwrap()).await, Err(StoreError::Conflict)));
@@ -102,12 +102,72 @@ async fn a_tombstone_hides_the_fact_and_keeps_its_time() {
     let store = open().await;
     put(&store, customer("cus_1", "A")).await;
     let row = row(customer("cus_1", "A"));
-    let stored = store.stored_versions(std::slice::from_ref(&row)).await.unwrap()[0];
+    let stored = store.stored_versions(std::slice::from_ref(&row)).await.unwrap().remove(0);
     store.bury(&ws(), &row.fact, at(2000), stored.as_ref(), None).await.unwrap();
     let rows = store.customer_rows(&ws(), &cus("cus_1")).await.unwrap();
     assert!(rows.gone && rows.customer.is_none());
-    let buried = store.stored_versions(std::slice::from_ref(&row)).await.unwrap()[0].unwrap();
+    let buried = store.stored_versions(std::slice::from_ref(&row)).await.unwrap().remove(0).unwrap();
     assert!(buried.gone && buried.version.as_of == at(2000));
+}
+
+/// An invoice as an answer shows it, with its payments, or as a webhook tells it, without.
+fn paid_by(payments: &[&str], as_of: i64) -> FactRow {
+    let Fact::Invoice(mut one) = invoice("in_1", 100, 1) else { unreachable!() };
+    one.payments = payments.iter().map(|id| PaymentId::new(*id).unwrap()).collect();
+    FactRow::new(&ws(), Fact::Invoice(one), at(as_of)).unwrap()
+}
+
+#[tokio::test]
+async fn payments_of_an_invoice_only_become_more_in_whatever_order_they_come() {
+    let versions: [(&[&str], i64); 4] = [(&["pi_2"], 1000), (&[], 1300), (&["pi_1", "ch_1"], 900), (&["pi_2"], 1100)];
+    for turn in 0..versions.len() {
+        let store = open().await;
+        for place in 0..versions.len() {
+            let (payments, as_of) = versions[(place + turn) % versions.len()];
+            let row = paid_by(payments, as_of);
+            let stored = store.stored_versions(std::slice::from_ref(&row)).await.unwrap().remove(0);
+            let known = store.customer_rows(&ws(), &cus("cus_1")).await.unwrap().invoices;
+            let known: Vec<&str> = known.iter().flat_map(|one| &one.payments).map(PaymentId::as_str).collect();
+            let news = stored.is_some() && payments.iter().any(|payment| !known.contains(payment));
+            assert_eq!(row.brings_payments(stored.as_ref()), news, "{payments:?} beside {known:?}");
+            store.write_all(row.writes(&ws(), stored.as_ref()).unwrap()).await.unwrap();
+        }
+        let rows = store.customer_rows(&ws(), &cus("cus_1")).await.unwrap();
+        let payments: Vec<&str> = rows.invoices[0].payments.iter().map(PaymentId::as_str).collect();
+        assert_eq!(payments, ["ch_1", "pi_1", "pi_2"]);
+        let newest = store.newest_invoices(&ws(), &cus("cus_1"), 1).await.unwrap();
+        assert_eq!(newest[0].payments, rows.invoices[0].payments);
+        let stored = store.stored_versions(&[paid_by(&[], 1)]).await.unwrap().remove(0).unwrap();
+        assert_eq!(stored.version.as_of, at(1300), "the same content never goes back in time");
+        let other = FactRow::new(&ws(), invoice("in_1", 100, 2), at(2000)).unwrap();
+        store.write_all(other.writes(&ws(), Some(&stored)).unwrap()).await.unwrap();
+        let rows = store.customer_rows(&ws(), &cus("cus_1")).await.unwrap();
+        assert_eq!((rows.invoices[0].lines.len(), rows.invoices[0].payments.len()), (2, 3));
+    }
+}
+
+#[tokio::test]
+async fn what_went_back_lives_with_its_customer() {
+    let store = open().await;
+    let back = [
+        (Kind::Refund, r#"{"id":"re_1","customer":"cus_1","payment_intent":"pi_1","status":"succeeded""#),
+        (Kind::Dispute, r#"{"id":"dp_1","customer":"cus_1","charge":"ch_1","status":"lost""#),
+        (Kind::CreditNote, r#"{"id":"cn_1","customer":"cus_1","invoice":"in_1","after_payment":5,"status":"issued""#),
+        (Kind::Refund, r#"{"id":"re_2","customer":"cus_1","payment_intent":"pi_1","status":"failed""#),
+    ];
+    for (kind, head) in back {
+        let text = format!(r#"{head},"amount":100,"currency":"usd","created":"2026-09-01T00:00:00Z"}}"#);
+        put(&store, Fact::from_json(kind, &text).unwrap()).await;
+    }
+    put(&store, customer("cus_1", "A")).await;
+    let rows = store.customer_rows(&ws(), &cus("cus_1")).await.unwrap();
+    let alone = store.money_back(&ws(), &cus("cus_1")).await.unwrap();
+    assert_eq!(rows.money_back, alone);
+    assert_eq!((alone.refunds.len(), alone.disputes.len(), alone.credit_notes.len()), (2, 1, 1));
+    assert_eq!(store.money_back(&ws(), &cus("cus_2")).await.unwrap(), Default::default());
+    let mut kinds: Vec<Kind> = rows.into_facts().map(|fact| fact.kind()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, [Kind::Customer, Kind::Refund, Kind::Refund, Kind::Dispute, Kind::CreditNote]);
 }
 
 #[tokio::test]

@@ -26,6 +26,23 @@ fn defaults_are_those_of_the_contract() {
 }
 
 #[test]
+fn an_identity_provider_is_named_in_full_or_not_at_all() {
+    let issuer = |line: &str| match parse(line) {
+        Ok(Command::Serve(serve)) => Ok(serve.identity.issuer()),
+        Ok(_) => panic!("{line}"),
+        Err(kind) => Err(kind),
+    };
+    assert_eq!(issuer("serve --dev-tokens"), Ok(None));
+    let full = "serve --jwks-url https://id.example/jwks --issuer https://id.example --audience billfold";
+    let named = issuer(&format!("{full} --role-claim roles")).unwrap().unwrap();
+    assert_eq!((named.issuer.as_str(), named.workspace_claim.as_str()), ("https://id.example", "billfold_workspace"));
+    assert_eq!((named.audience.as_str(), named.role_claim.as_str()), ("billfold", "roles"));
+    assert_eq!(issuer("serve --jwks-url https://id.example/jwks"), Err(ErrorKind::MissingRequiredArgument));
+    assert_eq!(issuer("serve --issuer https://id.example"), Err(ErrorKind::MissingRequiredArgument));
+    assert_eq!(issuer(&format!("{full} --dev-tokens")), Err(ErrorKind::ArgumentConflict));
+}
+
+#[test]
 fn a_sort_may_begin_with_a_minus() {
     let Ok(Command::Accounts(accounts)) = parse("accounts --sort -arr --status paid --limit 7 --json") else {
         panic!("accounts")

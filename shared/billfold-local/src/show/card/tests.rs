@@ -51,6 +51,14 @@ fn the_checklist_explains_only_what_is_missing() {
 }
 
 #[test]
+fn customers_without_an_account_are_explained() {
+    let mut card = connected();
+    card["matching"] = json!({"unmatched": 2, "explanation": "0 customers matched.\u{1b}[2J", "fix": "Import them."});
+    let text = text(card);
+    assert!(text.contains("\n0 customers matched.\u{fffd}[2J\nWhat to do: Import them.\n"), "{text}");
+}
+
+#[test]
 fn an_error_says_what_to_do() {
     let mut card = connected();
     card["status"] = "error".into();
