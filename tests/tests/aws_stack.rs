@@ -206,6 +206,8 @@ async fn only_the_public_is_public(twins: &Twins) {
     for path in ["/v1/accounts", "/v1/stripe", "/v1/settings"] {
         assert_eq!(ask(path).await.unwrap().status, StatusCode::UNAUTHORIZED, "{path}");
     }
+    let settings = twins.stack.ask(Some(Role::Member), Method::GET, "/v1/settings", Body::None).await.unwrap();
+    assert_eq!((settings.status, &settings.body["backfill_days"]), (StatusCode::OK, &json!(365)));
     let member = twins.stack.ask(Some(Role::Member), Method::POST, "/v1/syncs", Body::Json(&json!({}))).await.unwrap();
     assert_eq!((member.status, &member.body["code"]), (StatusCode::FORBIDDEN, &json!("role_required")));
 }

@@ -167,8 +167,13 @@ fn only_what_must_be_public_is() {
             _ => assert!(public.insert(key.to_owned())),
         }
     }
-    let expected =
-        ["POST /webhooks/stripe/{endpoint_id}", "GET /invites/{token}", "POST /invites/{token}", "GET /healthz"];
+    let expected = [
+        "POST /webhooks/stripe/{endpoint_id}",
+        "GET /invites/{token}",
+        "POST /invites/{token}",
+        "GET /healthz",
+        "GET /openapi.json",
+    ];
     assert_eq!(public, expected.map(str::to_owned).into());
 }
 

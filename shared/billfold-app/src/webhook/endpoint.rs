@@ -33,6 +33,8 @@ pub(crate) struct Endpoints(Mutex<HashMap<EndpointId, Remembered>>);
 struct Remembered {
     /// `None` once it is known to be old.
     read_at: Option<Instant>,
+    /// When it was last read because a signature did not fit, past whatever the vault remembers.
+    doubted_at: Option<Instant>,
     /// `None` if there is no such endpoint, or its workspace is disconnected.
     connected: Option<Arc<Connected>>,
     /// What came since it was written down.
@@ -88,6 +90,21 @@ impl Endpoints {
         Some(one.connected.clone())
     }
 
+    /// What is known of an endpoint, if it was doubted and read anew a moment ago. A flood of forged deliveries must not
+    /// read the vault each time.
+    fn doubted(&self, id: &EndpointId) -> Option<Option<Arc<Connected>>> {
+        let all = self.all();
+        let just = |at: Instant| at.elapsed() < READ_AGAIN_AFTER;
+        let one = all.get(id).filter(|one| one.read_at.is_some() && one.doubted_at.is_some_and(just))?;
+        Some(one.connected.clone())
+    }
+
+    fn doubt(&self, id: &EndpointId) {
+        if let Some(one) = self.all().get_mut(id) {
+            one.doubted_at = Some(Instant::now());
+        }
+    }
+
     fn remember(&self, id: &EndpointId, connected: Option<Arc<Connected>>) {
         let mut all = self.all();
         if all.len() >= REMEMBERED_MAX && !all.contains_key(id) {
@@ -96,7 +113,14 @@ impl Endpoints {
                 all.clear();
             }
         }
-        let fresh = || Remembered { read_at: None, connected: None, accepted_at: None, refused: 0, written_at: None };
+        let fresh = || Remembered {
+            read_at: None,
+            doubted_at: None,
+            connected: None,
+            accepted_at: None,
+            refused: 0,
+            written_at: None,
+        };
         let one = all.entry(id.clone()).or_insert_with(fresh);
         (one.read_at, one.connected) = (Some(Instant::now()), connected);
     }
@@ -125,15 +149,18 @@ impl Endpoints {
 impl App {
     /// What is known of an endpoint; read again if it was read longer than `age` ago.
     pub(super) async fn endpoint(&self, id: &EndpointId, age: Age) -> Result<Option<Arc<Connected>>, Refusal> {
-        let at_most = match age {
-            Age::Believed => BELIEVED_FOR,
-            Age::Fresh => READ_AGAIN_AFTER,
+        let known = match age {
+            Age::Believed => self.endpoints().remembered(id, BELIEVED_FOR),
+            Age::Fresh => self.endpoints().doubted(id),
         };
-        if let Some(known) = self.endpoints().remembered(id, at_most) {
+        if let Some(known) = known {
             return Ok(known);
         }
         let connected = self.read_endpoint(id, age).await?.map(Arc::new);
         self.endpoints().remember(id, connected.clone());
+        if age == Age::Fresh {
+            self.endpoints().doubt(id);
+        }
         Ok(connected)
     }
 
@@ -235,9 +262,11 @@ mod tests {
     async fn what_is_known_is_believed_for_a_while_and_doubted_sooner() {
         let endpoints = Endpoints::default();
         endpoints.remember(&id(1), None);
-        assert!(endpoints.remembered(&id(1), READ_AGAIN_AFTER).is_some());
+        assert!(endpoints.doubted(&id(1)).is_none(), "what was just read may be what the vault remembers");
+        endpoints.doubt(&id(1));
+        assert!(endpoints.doubted(&id(1)).is_some());
         tokio::time::advance(READ_AGAIN_AFTER).await;
-        assert!(endpoints.remembered(&id(1), READ_AGAIN_AFTER).is_none());
+        assert!(endpoints.doubted(&id(1)).is_none());
         assert!(endpoints.remembered(&id(1), BELIEVED_FOR).is_some());
         tokio::time::advance(BELIEVED_FOR).await;
         assert!(endpoints.remembered(&id(1), BELIEVED_FOR).is_none());
