@@ -1,4 +1,4 @@
-//! Benchmarks of the backfill: each figure beside the limit that Stripe sets, as a ratio. The simulated Stripe is a process
+//! Benchmarks of the backfill, webhooks and the engine: each figure beside the limit that Stripe sets, as a ratio. The simulated Stripe is a process
 //! of its own, so that memory is Billfold's alone; both share the machine.
 
 #![expect(clippy::print_stdout, reason = "a benchmark speaks on the terminal")]
@@ -6,6 +6,7 @@
 mod backfill;
 mod deliveries;
 mod figure;
+mod money;
 mod simulation;
 mod webhooks;
 
@@ -18,6 +19,8 @@ use std::path::PathBuf;
 
 /// The plan that is about webhooks.
 const WEBHOOKS: &str = "webhooks";
+/// The plan that is about the engine.
+const MONEY: &str = "money";
 /// More customers would make no webhook larger.
 const WEBHOOK_CUSTOMERS_MAX: u32 = 5000;
 
@@ -27,7 +30,7 @@ struct Arguments {
     /// Customers of the simulated business; 20,000 are about 100,000 objects.
     #[arg(long, default_value_t = 20_000)]
     customers: u32,
-    /// Only the plan of this name: standard, sandbox, faults, unlimited, webhooks.
+    /// Only the plan of this name: standard, sandbox, faults, unlimited, webhooks, money.
     #[arg(long)]
     plan: Option<String>,
     /// Also write the figures as JSON to this file.
@@ -49,8 +52,11 @@ async fn main() -> anyhow::Result<()> {
     }
     let is_wanted = |name: &str| arguments.plan.as_ref().is_none_or(|plan| plan == name);
     let plans: Vec<Plan> = Plan::all().into_iter().filter(|plan| is_wanted(plan.name)).collect();
-    if plans.is_empty() && !is_wanted(WEBHOOKS) {
-        bail!("there is no such plan; the plans are: {}, {WEBHOOKS}", Plan::all().map(|plan| plan.name).join(", "));
+    if plans.is_empty() && !is_wanted(WEBHOOKS) && !is_wanted(MONEY) {
+        bail!(
+            "there is no such plan; the plans are: {}, {WEBHOOKS}, {MONEY}",
+            Plan::all().map(|plan| plan.name).join(", ")
+        );
     }
     let (mut all, mut missed) = (Vec::new(), Vec::new());
     for plan in plans {
@@ -63,6 +69,13 @@ async fn main() -> anyhow::Result<()> {
     if is_wanted(WEBHOOKS) {
         println!("{WEBHOOKS}: signed deliveries, twenty at once, into a store on disk");
         let figures = webhooks::run(arguments.customers.min(WEBHOOK_CUSTOMERS_MAX), arguments.events).await?;
+        println!("{}\n", table(figures.rows().iter().map(Figure::row).collect()));
+        missed.extend(figures.rows().iter().filter_map(Figure::missed));
+        all.push(serde_json::to_value(figures)?);
+    }
+    if is_wanted(MONEY) {
+        println!("{MONEY}: MRR of a million subscriptions on one core, and of one account from the store on disk");
+        let figures = money::run(arguments.customers.min(WEBHOOK_CUSTOMERS_MAX)).await?;
         println!("{}\n", table(figures.rows().iter().map(Figure::row).collect()));
         missed.extend(figures.rows().iter().filter_map(Figure::missed));
         all.push(serde_json::to_value(figures)?);

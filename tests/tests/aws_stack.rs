@@ -161,9 +161,10 @@ const ACCOUNTS: &str = "/v1/accounts?sort=name&limit=100";
 
 type Rows = BTreeMap<String, Value>;
 
-/// The rows of a list by their ids.
+/// The rows of a list by their ids. Those whose customers have all been deleted are left out: where a deleted customer
+/// stays depends on what was read of it while it was there.
 fn rows(list: &Value) -> Rows {
-    let rows = list["data"].as_array().into_iter().flatten();
+    let rows = list["data"].as_array().into_iter().flatten().filter(|row| row["customer_count"] != 0);
     rows.map(|row| (row["id"].as_str().unwrap().to_owned(), row.clone())).collect()
 }
 

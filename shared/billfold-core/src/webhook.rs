@@ -42,6 +42,9 @@ pub struct Known {
     pub listed_until: BTreeMap<Kind, Timestamp>,
     /// Until when the list of events has been read.
     pub events_until: Option<Timestamp>,
+    /// When every account was last computed because time has passed: invoices fall due, trials and discounts end, and no
+    /// event says so.
+    pub computed_at: Option<Timestamp>,
 }
 
 /// What the card says.

@@ -1,7 +1,7 @@
 //! Invitations: made by an admin, followed by whoever has the link. The link's token is the proof, so every answer forbids
 //! to keep it, to frame it and to tell where one came from; a link that does not work is answered as one that never did.
 
-use super::who::{Admin, Body as JsonBody};
+use super::who::{Admin, Body as JsonBody, Stranger};
 use super::{Api, Problem, invite_page};
 use crate::invite::{Followed, Invited, MadeInvite};
 use crate::permissions::{prefilled_key_url, wanted};
@@ -84,7 +84,12 @@ pub(super) async fn withdraw(State(api): State<Api>, who: Admin) -> Result<Statu
     ),
     security(())
 )]
-pub(super) async fn show(State(api): State<Api>, Path(token): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    stranger: Stranger,
+    Path(token): Path<String>,
+) -> Result<Response, Problem> {
+    stranger.counted(&api)?;
     Ok(match api.app.invited(&token).await? {
         Some(invited) => page(StatusCode::OK, &form(&invited, None)),
         None => none(),
@@ -106,7 +111,13 @@ pub(super) async fn show(State(api): State<Api>, Path(token): Path<String>) -> R
     ),
     security(())
 )]
-pub(super) async fn follow(State(api): State<Api>, Path(token): Path<String>, body: Body) -> Result<Response, Problem> {
+pub(super) async fn follow(
+    State(api): State<Api>,
+    stranger: Stranger,
+    Path(token): Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
+    stranger.counted(&api)?;
     let sent = Sent::read(&super::body::read(body).await?);
     let app = api.app.clone();
     // A task of its own: whoever closes the page in the middle must not leave a key behind that nobody knows of.

@@ -11,6 +11,7 @@ use billfold_core::facts::Kind;
 use billfold_core::id::WorkspaceId;
 use billfold_core::key::Mode;
 use billfold_core::window::Checkpoint;
+use billfold_store::Subject;
 use billfold_stripe::{Client, Created, Disposition, Endpoint, ListRequest, StripeError};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
@@ -20,6 +21,8 @@ use std::time::Duration;
 const OVERLAP: SignedDuration = SignedDuration::from_secs(120);
 /// How often the list is read when nothing asks for it. Reads are metered.
 const READ_EVERY: SignedDuration = SignedDuration::from_mins(10);
+/// How often every account is computed although nothing came.
+const COMPUTE_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why the list could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +152,7 @@ impl App {
 
     /// What an idle workspace may have lost: marks that nobody computes, events that never came.
     pub(crate) async fn sweep_idle(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
+        self.mark_daily(ws).await?;
         if self.store().is_marked(ws).await? {
             self.queue().send(Message::Recompute { workspace: ws.clone() }, Duration::ZERO).await?;
         }
@@ -159,6 +163,21 @@ impl App {
         if readable && due.is_some_and(|due| due <= self.now()) {
             self.queue().send(Message::Events { workspace: ws.clone() }, Duration::ZERO).await?;
         }
+        Ok(())
+    }
+
+    /// Marks everything once a day, because some of it changes by the clock alone. An account that is as it was is not
+    /// written.
+    async fn mark_daily(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
+        let now = self.now();
+        let is_due = |at: Timestamp| at.checked_add(COMPUTE_EVERY).is_ok_and(|due| due <= now);
+        match self.store().known(ws).await?.computed_at {
+            Some(at) if !is_due(at) => return Ok(()),
+            Some(_) => self.store().mark_all(ws, &[Subject::Everything], self.stamp()?).await?,
+            // Nothing has had time to pass.
+            None => {}
+        }
+        self.store().change_known(ws, |known| known.computed_at = Some(now)).await?;
         Ok(())
     }
 

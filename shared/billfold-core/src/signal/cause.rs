@@ -2,7 +2,7 @@
 //! end. Each becomes a signal as it would be raised now.
 
 use super::{Inputs, Signal, SignalState, SignalType, signal_id};
-use crate::billing::{CustomerFacts, Holding};
+use crate::billing::{CustomerFacts, Holding, OpenDispute, Returned};
 use crate::facts::{Cancellation, Invoice, InvoiceStatus, Subscription, SubscriptionStatus};
 use crate::id::{CustomerId, InvoiceId};
 use crate::ledger::Cause;
@@ -34,7 +34,6 @@ impl Told<'_> {
             (None, Some(subscription)) => format!("subscriptions/{}", subscription.id),
             (None, None) => self.customer.map_or_else(String::new, |customer| format!("customers/{customer}")),
         };
-        let mode = if inputs.test_mode { "test/" } else { "" };
         Signal {
             id: signal_id(self.kind, self.what),
             kind: self.kind,
@@ -46,7 +45,7 @@ impl Told<'_> {
             plan: self.plan,
             message: self.message,
             reason: self.reason,
-            link: format!("https://dashboard.stripe.com/{mode}{object}"),
+            link: format!("{}{object}", inputs.dashboard()),
             occurred_at: self.occurred_at.min(inputs.now),
             detected_at: inputs.now,
             state: SignalState::Open,
@@ -62,10 +61,39 @@ pub(super) fn conditions(inputs: &Inputs<'_>, customers: &[CustomerFacts], holdi
     // A deleted customer's open invoices are nobody's debt any more.
     let invoices = customers.iter().filter(|facts| facts.customer.is_some()).flat_map(CustomerFacts::real_invoices);
     let failed = invoices.filter_map(|invoice| payment_failed(inputs, invoice, holdings));
+    let returned = Returned::of_account(customers);
+    let disputes = returned.open_disputes();
+    let disputed = disputes.iter().map(|dispute| dispute_opened(inputs, dispute, customers, holdings));
     let of_subscriptions = holdings.iter().flat_map(|holding| {
         [payment_overdue(inputs, holding), canceled(inputs, holding), trial_ending(inputs, holding)]
     });
-    failed.chain(of_subscriptions.flatten()).collect()
+    failed.chain(of_subscriptions.flatten()).chain(disputed).collect()
+}
+
+fn dispute_opened(
+    inputs: &Inputs<'_>,
+    dispute: &OpenDispute,
+    customers: &[CustomerFacts],
+    holdings: &[Holding<'_>],
+) -> Signal {
+    let is_disputed = |invoice: &&Invoice| Some(&invoice.id) == dispute.invoice_id.as_ref();
+    let invoice = customers.iter().flat_map(CustomerFacts::real_invoices).find(is_disputed);
+    let billed = invoice.and_then(|invoice| invoice.subscription.as_ref());
+    let of = holdings.iter().find(|holding| Some(&holding.subscription.id) == billed);
+    let what = invoice.map_or_else(|| "a payment".to_owned(), |invoice| format!("invoice {}", name(invoice)));
+    let told = Told {
+        kind: SignalType::DisputeOpened,
+        what: dispute.id.as_str(),
+        customer: Some(&dispute.customer_id),
+        subscription: of.map(|holding| holding.subscription),
+        invoice: dispute.invoice_id.as_ref(),
+        amount: dispute.amount,
+        plan: of.and_then(|holding| holding.plan.clone()),
+        message: format!("{} of {what} are disputed; answer Stripe before its deadline.", dispute.amount),
+        reason: None,
+        occurred_at: dispute.created_at,
+    };
+    Signal { link: format!("{}disputes/{}", inputs.dashboard(), dispute.id), ..told.signal(inputs) }
 }
 
 /// When it was tried for the first time: Stripe tries as soon as an invoice is final.

@@ -27,6 +27,13 @@ pub struct Inputs<'a> {
     pub now: Timestamp,
 }
 
+impl Inputs<'_> {
+    /// Where Stripe's dashboard shows the objects of the mode.
+    pub(super) fn dashboard(&self) -> &'static str {
+        if self.test_mode { "https://dashboard.stripe.com/test/" } else { "https://dashboard.stripe.com/" }
+    }
+}
+
 /// The signals that are to be written: all that are not as they are stored.
 #[must_use]
 pub fn reconcile(

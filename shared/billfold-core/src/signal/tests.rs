@@ -2,8 +2,8 @@
 
 use super::{Inputs, Signal, SignalState, SignalType, reconcile};
 use crate::billing::{self, CustomerFacts, Settings};
-use crate::facts::{Cancellation, Invoice, InvoiceStatus, Subscription, SubscriptionStatus};
-use crate::id::AccountId;
+use crate::facts::{Cancellation, DisputeStatus, Fact, Invoice, InvoiceStatus, Kind, Subscription, SubscriptionStatus};
+use crate::id::{AccountId, PaymentId};
 use crate::ledger::{self, Ledger, advance};
 use crate::money::Currency;
 use crate::mrr::build::*;
@@ -221,4 +221,25 @@ fn nobody_hears_of_sent_invoices_test_clocks_and_the_deleted() {
     account.facts.invoices = vec![declined(-5)];
     account.facts.customer = None;
     assert_eq!(account.step(-4), []);
+}
+
+#[test]
+fn a_dispute_is_heard_of_until_it_is_decided() {
+    let mut account = Account::new(monthly(10_000));
+    let mut paid = Invoice { number: Some("X-0002".to_owned()), ..invoice("in_1", -9, 10_000) };
+    paid.payments = vec![PaymentId::new("ch_1").unwrap()];
+    account.facts.invoices.push(paid);
+    let opened = format!(
+        r#"{{"id":"dp_1","customer":"cus_1","charge":"ch_1","amount":10000,"currency":"usd","created":"{}","status":"needs_response"}}"#,
+        in_days(-5)
+    );
+    let Fact::Dispute(dispute) = Fact::from_json(Kind::Dispute, &opened).unwrap() else { unreachable!() };
+    account.facts.money_back.disputes.push(*dispute);
+    assert_eq!(account.step(-5), [(SignalType::DisputeOpened, Open, 10_000)]);
+    let signal = account.only();
+    assert_eq!(signal.message, "100.00 USD of invoice X-0002 are disputed; answer Stripe before its deadline.");
+    assert_eq!(signal.link, "https://dashboard.stripe.com/test/disputes/dp_1");
+    assert_eq!((signal.plan.as_deref(), signal.occurred_at), (Some("a"), in_days(-5)));
+    account.facts.money_back.disputes[0].status = DisputeStatus::Lost;
+    assert_eq!(account.step(-1), [(SignalType::DisputeOpened, Resolved, 10_000)]);
 }
