@@ -102,11 +102,11 @@ pub struct Deed {
     pub target: Option<String>,
     /// What changed, as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub before: Option<Value>,
     /// What changed, as it is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub after: Option<Value>,
 }
 
