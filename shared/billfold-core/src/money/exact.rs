@@ -357,7 +357,7 @@ mod tests {
             for (quick, slow) in quickly.iter().zip(slowly(a, b)) {
                 prop_assert_eq!(quick.map(|it| (*it.numer(), *it.denom())), slow.map(|it| (*it.numer(), *it.denom())));
             }
-            let text = format!("{n}.{:03}", d);
+            let text = format!("{n}.{d:03}");
             let exact = Exact::from_decimal(&text).unwrap();
             let expected = if n < 0 || text.starts_with('-') { n * 1000 - d } else { n * 1000 + d };
             prop_assert_eq!(exact, Exact::fraction(expected, 1000).unwrap());
