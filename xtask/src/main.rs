@@ -59,6 +59,8 @@ enum Task {
     Deny,
     /// The function binaries for AWS, all of them in one build, where template.yaml looks for them.
     Package(package::Options),
+    /// The real template with the real binaries on a stand-in for AWS: the long run.
+    Stack,
     /// The benchmarks, in release: each figure, its limit, the ratio.
     Bench {
         /// Passed on to the benchmark.
@@ -82,6 +84,11 @@ fn main() -> anyhow::Result<()> {
         Task::Api => api(),
         Task::Fuzz { target, minutes, seed } => fuzz(&target, minutes, seed),
         Task::Deny => deny(),
+        Task::Stack => {
+            let arguments =
+                ["test", "--package", "billfold-tests", "--test", "aws_stack", "--", "--ignored", "--nocapture"];
+            cargo("the stack", &arguments.map(str::to_owned))
+        }
         Task::Package(options) => package::package(&options),
         Task::Bench { arguments } => {
             let build: Vec<String> =

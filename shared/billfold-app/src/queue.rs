@@ -23,6 +23,13 @@ pub enum Message {
         /// The tenant.
         workspace: WorkspaceId,
     },
+    /// Compute again what is marked in one shard, because there is much.
+    RecomputeShard {
+        /// The tenant.
+        workspace: WorkspaceId,
+        /// The shard.
+        shard: u8,
+    },
     /// Fold an event that Stripe has delivered.
     Event {
         /// The tenant.

@@ -240,8 +240,8 @@ impl App {
 }
 
 fn imbalance(row: &LedgerRow, billing: &AccountBilling) -> Option<String> {
-    let Position { mrr, arr, .. } = row.position;
-    if (mrr, arr) != (billing.mrr, billing.arr) {
+    let Position { mrr, arr, .. } = &row.position;
+    if (*mrr, *arr) != (billing.mrr, billing.arr) {
         return Some(format!("it stands at {mrr} in the summary and at {} in its billing", billing.mrr));
     }
     row.ledger.imbalance(billing.mrr, &billing.mrr_by_currency)

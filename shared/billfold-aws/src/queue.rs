@@ -33,9 +33,11 @@ impl Lane {
     pub fn of(message: &Message) -> Self {
         match message {
             Message::Sync { .. } => Self::Sync,
-            Message::Recompute { .. } | Message::Erase { .. } | Message::Event { .. } | Message::Events { .. } => {
-                Self::Recompute
-            }
+            Message::Recompute { .. }
+            | Message::RecomputeShard { .. }
+            | Message::Erase { .. }
+            | Message::Event { .. }
+            | Message::Events { .. } => Self::Recompute,
         }
     }
 

@@ -208,9 +208,11 @@ impl Worker {
         tracing::warn!(?message, "an invocation ended in the middle of a message");
         match message {
             Message::Event { .. } => self.failed(record).await,
-            Message::Sync { .. } | Message::Recompute { .. } | Message::Events { .. } | Message::Erase { .. } => {
-                self.goes_on(record, message, Duration::ZERO).await
-            }
+            Message::Sync { .. }
+            | Message::Recompute { .. }
+            | Message::RecomputeShard { .. }
+            | Message::Events { .. }
+            | Message::Erase { .. } => self.goes_on(record, message, Duration::ZERO).await,
         }
     }
 

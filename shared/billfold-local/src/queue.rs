@@ -46,7 +46,10 @@ impl Lane {
     fn of(message: &Message) -> Option<Self> {
         match message {
             Message::Sync { .. } => Some(Self::Sync),
-            Message::Recompute { .. } | Message::Erase { .. } | Message::Events { .. } => Some(Self::Recompute),
+            Message::Recompute { .. }
+            | Message::RecomputeShard { .. }
+            | Message::Erase { .. }
+            | Message::Events { .. } => Some(Self::Recompute),
             Message::Event { .. } => None,
         }
     }
@@ -387,6 +390,7 @@ fn workspace(message: &Message) -> &WorkspaceId {
     match message {
         Message::Sync { workspace, .. }
         | Message::Recompute { workspace }
+        | Message::RecomputeShard { workspace, .. }
         | Message::Erase { workspace }
         | Message::Event { workspace, .. }
         | Message::Events { workspace } => workspace,

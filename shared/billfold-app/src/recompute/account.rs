@@ -21,6 +21,7 @@ impl Batch {
         id: &AccountId,
         stored: &AccountRows,
         members: &BTreeSet<CustomerId>,
+        somebody_came: bool,
     ) -> Result<Computed, Refusal> {
         let given = stored.account.as_ref().is_some_and(|account| account.row.source == AccountSource::Given);
         if members.is_empty() && !given {
@@ -37,7 +38,9 @@ impl Batch {
         let billing = computed.billing;
         let list = list_row(&account, &billing, &facts)?;
         let json = serde_json::to_string(&billing).map_err(Refusal::internal)?;
-        if stored.account.as_ref().is_none_or(|before| before.row != account) {
+        // Written although it is the same: somebody else may be taking the account away, having seen it empty, and must
+        // notice.
+        if somebody_came || stored.account.as_ref().is_none_or(|before| before.row != account) {
             writes.push(stored.put_account(&self.ws, &account)?);
         }
         if stored.list.as_ref().is_none_or(|before| before.row != list) {

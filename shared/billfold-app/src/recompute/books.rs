@@ -82,5 +82,11 @@ impl Batch {
 
 fn position(computed: &Computation<'_>) -> Position {
     let billing = &computed.billing;
-    Position { mrr: billing.mrr, arr: billing.arr, paying: billing.paying, payment_status: billing.payment_status }
+    Position {
+        mrr: billing.mrr,
+        arr: billing.arr,
+        paying: billing.paying,
+        payment_status: billing.payment_status,
+        unconverted: billing.unconverted.clone(),
+    }
 }

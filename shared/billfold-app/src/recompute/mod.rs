@@ -13,7 +13,7 @@ pub(crate) use catalogue::Catalogues;
 pub(crate) use several::work_on;
 
 use crate::app::App;
-use crate::queue::Handled;
+use crate::queue::{Handled, Message};
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;
 use account::Computed;
@@ -26,9 +26,11 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// Marks that are worked on together.
+/// Marks that are worked on together; where there are as many, the shard is worked on by a message of its own.
 const MARKS: i32 = 96;
+const MARKS_AT_ONCE: usize = 96;
 /// Reads that are under way together.
 const READS_AT_ONCE: usize = 16;
 /// Writes of one transaction.
@@ -42,16 +44,47 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal
         return Ok(Handled::Again(Duration::from_secs(5)));
     }
     // A mark of everything becomes a mark of each, in shards that may have been drained already.
-    while app.store().is_marked(ws).await? {
+    let mut handed_over = BTreeSet::new();
+    loop {
         expand_everything(app, ws).await?;
         let mut batch = Batch::new(app.clone(), ws.clone()).await?;
+        let mut drained = Drained::Nothing;
         for shard in 0..SHARDS {
-            while batch.drain_idle(shard).await? == Drained::Some {}
+            if handed_over.contains(&shard) {
+                continue;
+            }
+            if batch.marks(shard).await?.len() >= MARKS_AT_ONCE {
+                let message = Message::RecomputeShard { workspace: ws.clone(), shard };
+                app.queue().send(message, Duration::ZERO).await?;
+                handed_over.insert(shard);
+            } else if batch.drain_idle(shard).await? == Drained::Some {
+                drained = Drained::Some;
+            }
         }
         if app.store().lease(ws).await?.run.is_some() {
             return Ok(Handled::Again(Duration::from_secs(5)));
         }
+        if drained == Drained::Nothing {
+            return Ok(Handled::Done);
+        }
     }
+}
+
+/// Drains one shard for at most about `work_for`, unless a sync is running.
+pub(crate) async fn work_on_shard(
+    app: &App,
+    ws: &WorkspaceId,
+    shard: u8,
+    work_for: Duration,
+) -> Result<Handled, Refusal> {
+    let until = Instant::now() + work_for;
+    let mut batch = Batch::new(app.clone(), ws.clone()).await?;
+    while batch.drain_idle(shard).await? == Drained::Some {
+        if Instant::now() >= until {
+            return Ok(Handled::Again(Duration::ZERO));
+        }
+    }
+    // A sync that has begun drains every shard at its end.
     Ok(Handled::Done)
 }
 
@@ -85,6 +118,16 @@ pub(crate) struct Batch {
     /// Customers that have been read for the batch at hand.
     customers: BTreeMap<CustomerId, CustomerRows>,
     first: First,
+}
+
+/// Who went where in a batch.
+struct Moves {
+    /// The customers of accounts, as far as they are in the batch.
+    newcomers: BTreeMap<AccountId, Vec<CustomerId>>,
+    /// Who is elsewhere now.
+    leavers: BTreeSet<(AccountId, CustomerId)>,
+    /// Accounts that somebody came to who was elsewhere before.
+    arrivals: BTreeSet<AccountId>,
 }
 
 /// What is read first of the customers of a batch, to find their accounts.
@@ -156,12 +199,16 @@ impl Batch {
         let mut writes = Vec::new();
         let mut newcomers: BTreeMap<AccountId, Vec<CustomerId>> = BTreeMap::new();
         let mut leavers: BTreeSet<(AccountId, CustomerId)> = BTreeSet::new();
+        let mut arrivals: BTreeSet<AccountId> = BTreeSet::new();
         for id in &marked {
             let Some(rows) = self.customers.get(id) else { continue };
             let before = rows.matched.as_ref().and_then(|matched| matched.account.clone());
             let matched = self.match_customer(id, rows, &owners);
             accounts.extend(before.clone());
             if let Some(account) = &matched.account {
+                if before.as_ref() != Some(account) {
+                    arrivals.insert(account.clone());
+                }
                 accounts.insert(account.clone());
                 newcomers.entry(account.clone()).or_default().push(id.clone());
             }
@@ -178,7 +225,7 @@ impl Batch {
         if self.first == First::Heads {
             self.customers.clear();
         }
-        let computed = self.compute_accounts(&accounts, &newcomers, &leavers).await?;
+        let computed = self.compute_accounts(&accounts, &Moves { newcomers, leavers, arrivals }).await?;
         self.write_groups(computed.into_iter().flat_map(|computed| computed.groups).collect()).await?;
         Ok(accounts)
     }
@@ -219,8 +266,7 @@ impl Batch {
     async fn compute_accounts(
         &mut self,
         accounts: &BTreeSet<AccountId>,
-        newcomers: &BTreeMap<AccountId, Vec<CustomerId>>,
-        leavers: &BTreeSet<(AccountId, CustomerId)>,
+        moves: &Moves,
     ) -> Result<Vec<Computed>, Refusal> {
         let (store, ws) = (self.app.store().clone(), self.ws.clone());
         let read = |id: AccountId| {
@@ -243,8 +289,8 @@ impl Batch {
         let mut members = BTreeMap::new();
         for (id, rows) in &stored {
             let mut customers: BTreeSet<CustomerId> = rows.customers.iter().cloned().collect();
-            customers.extend(newcomers.get(id).into_iter().flatten().cloned());
-            customers.retain(|customer| !leavers.contains(&(id.clone(), customer.clone())));
+            customers.extend(moves.newcomers.get(id).into_iter().flatten().cloned());
+            customers.retain(|customer| !moves.leavers.contains(&(id.clone(), customer.clone())));
             members.insert(id.clone(), customers);
         }
         // Facts must be newer than the account rows that are written over: else somebody who computed with newer facts
@@ -261,7 +307,7 @@ impl Batch {
         let mut computed = Vec::with_capacity(stored.len());
         for (id, rows) in &stored {
             let members = members.remove(id).unwrap_or_default();
-            computed.push(self.account(id, rows, &members)?);
+            computed.push(self.account(id, rows, &members, moves.arrivals.contains(id))?);
         }
         Ok(computed)
     }

@@ -140,6 +140,9 @@ impl App {
         let done = match message {
             Message::Sync { workspace, run } => worker::work(self, workspace, run, work_for).await,
             Message::Recompute { workspace } => crate::recompute::work(self, workspace).await,
+            Message::RecomputeShard { workspace, shard } => {
+                crate::recompute::work_on_shard(self, workspace, *shard, work_for).await
+            }
             Message::Erase { workspace } => crate::erase::work(self, workspace).await,
             Message::Event { workspace, event } => crate::webhook::fold::work(self, workspace, event).await,
             Message::Events { workspace } => crate::webhook::gaps::work(self, workspace).await,

@@ -7,7 +7,7 @@ use crate::billing::PaymentStatus;
 use crate::money::{Currency, Money, Overflow};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where an account stands: what the summary counts of it beside its ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Position {
     pub paying: bool,
     /// Whether it pays.
     pub payment_status: PaymentStatus,
+    /// Currencies that `mrr` and `arr` leave out, for want of a rate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unconverted: Vec<Currency>,
 }
 
 /// Totals of a workspace.
@@ -158,7 +161,7 @@ struct Sums {
     mrr: i128,
     arr: i128,
     by_currency: BTreeMap<Currency, i128>,
-    unconverted: BTreeMap<Currency, bool>,
+    unconverted: BTreeSet<Currency>,
     accounts: u64,
     active: u64,
     months: Vec<(Month, Flows, Cohort)>,
@@ -191,7 +194,7 @@ impl Sums {
             mrr: 0,
             arr: 0,
             by_currency: BTreeMap::new(),
-            unconverted: BTreeMap::new(),
+            unconverted: BTreeSet::new(),
             accounts: 0,
             active: 0,
             months: months.each().map(|month| (month, Flows::default(), Cohort::default())).collect(),
@@ -219,9 +222,7 @@ impl Sums {
             let total = self.by_currency.entry(currency).or_default();
             *total = total.saturating_add(sum);
         }
-        for movement in ledger.movements.iter().filter(|movement| movement.amount.amount != 0) {
-            self.unconverted.insert(movement.amount.currency, movement.converted.is_none());
-        }
+        self.unconverted.extend(&position.unconverted);
         for (month, flows, cohort) in &mut self.months {
             if month.begins() > now {
                 continue;
@@ -246,11 +247,10 @@ impl Sums {
             Ok((*currency, Money::new(amount, *currency)))
         });
         let mrr_by_currency: BTreeMap<Currency, Money> = by_currency.collect::<Result<_, _>>()?;
-        let is_left_out = |currency: &&Currency| self.unconverted.get(currency).copied().unwrap_or(false);
         Ok(Summary {
             mrr: self.money(self.mrr)?,
             arr: self.money(self.arr)?,
-            unconverted: mrr_by_currency.keys().filter(is_left_out).copied().collect(),
+            unconverted: self.unconverted.iter().copied().collect(),
             mrr_by_currency,
             accounts: self.accounts,
             active_accounts: self.active,

@@ -276,6 +276,7 @@ fn summary(accounts: &[Account], months: Months) -> Summary {
             arr: billing.arr,
             paying: billing.paying,
             payment_status: billing.payment_status,
+            unconverted: billing.unconverted,
         };
         (position, account.ledger.clone().unwrap())
     });

@@ -5,15 +5,15 @@
 
 use crate::facts::{AppliedDiscount, Coupon, Discount, Fact, Price};
 use crate::id::{CouponId, DiscountId, PriceId, ProductId};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// Prices, coupons, product names and whole discounts, by id.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
-    prices: BTreeMap<PriceId, Price>,
-    coupons: BTreeMap<CouponId, Coupon>,
-    product_names: BTreeMap<ProductId, String>,
-    discounts: BTreeMap<DiscountId, Discount>,
+    prices: HashMap<PriceId, Price>,
+    coupons: HashMap<CouponId, Coupon>,
+    product_names: HashMap<ProductId, String>,
+    discounts: HashMap<DiscountId, Discount>,
 }
 
 impl Catalogue {

@@ -9,6 +9,7 @@ use crate::id::{CouponId, CustomerId, DiscountId, InvoiceId, ItemId, PriceId, Pr
 use crate::money::{Exact, Money};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// What a subscription is worth a month and a year, and why (MRR.md §1 to §3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,7 +26,8 @@ pub struct SubscriptionMrr {
     /// What decided about it.
     pub rule: Rule,
     /// The rule as a sentence, with what is missing where something is.
-    pub why: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub why: Cow<'static, str>,
     /// Its items, in Stripe's order.
     pub items: Vec<ItemMrr>,
     /// A month's worth in exact minor units: the sum of the items' `monthly`.
@@ -63,7 +65,8 @@ pub struct ItemMrr {
     /// What decided about it.
     pub rule: Rule,
     /// The rule as a sentence, with what is missing where something is.
-    pub why: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub why: Cow<'static, str>,
     /// The unit of the billing period; `None` for one-time prices.
     pub interval: Option<Interval>,
     /// How many of them make a period.
@@ -175,7 +178,7 @@ impl SubscriptionMrr {
     /// What could not be worked out: each item with its reason, or the subscription as a whole.
     pub fn not_computable(&self) -> impl Iterator<Item = (Option<&ItemId>, &str)> {
         let items = self.items.iter().filter(|item| item.rule == Rule::NotComputable);
-        let whole = (self.rule == Rule::NotComputable && items.clone().next().is_none()).then_some(self.why.as_str());
-        whole.map(|why| (None, why)).into_iter().chain(items.map(|item| (Some(&item.item_id), item.why.as_str())))
+        let whole = (self.rule == Rule::NotComputable && items.clone().next().is_none()).then_some(self.why.as_ref());
+        whole.map(|why| (None, why)).into_iter().chain(items.map(|item| (Some(&item.item_id), item.why.as_ref())))
     }
 }

@@ -6,6 +6,7 @@ use super::reason::{NotComputable, Rule, TaxRule};
 use super::{Context, amount, discount, invoices};
 use crate::facts::{PriceKind, Subscription, SubscriptionItem, SubscriptionStatus, UsageType};
 use crate::money::{Exact, Money, Overflow};
+use std::borrow::Cow;
 
 const SECONDS_A_DAY: i64 = 86_400;
 const MONTHS_A_YEAR: i64 = 12;
@@ -25,7 +26,7 @@ pub(super) struct Work<'a> {
 struct Verdict {
     counts: bool,
     rule: Rule,
-    why: String,
+    why: Cow<'static, str>,
 }
 
 /// What a subscription is worth a month and a year, item by item (MRR.md §1 to §3). Never fails: what cannot be worked
@@ -235,7 +236,7 @@ fn rounded(items: &[ItemMrr]) -> Result<(Exact, i64, i64), Overflow> {
 
 impl Verdict {
     fn counts(rule: Rule) -> Self {
-        Self { counts: true, rule, why: rule.sentence().to_owned() }
+        Self { counts: true, rule, why: Cow::Borrowed(rule.sentence()) }
     }
 
     fn zero(rule: Rule) -> Self {
@@ -247,8 +248,8 @@ impl Verdict {
     }
 }
 
-fn because(reason: &NotComputable) -> String {
-    format!("It cannot be worked out: {reason}.")
+fn because(reason: &NotComputable) -> Cow<'static, str> {
+    Cow::Owned(format!("It cannot be worked out: {reason}."))
 }
 
 impl<'a> Work<'a> {
@@ -285,7 +286,7 @@ impl<'a> Work<'a> {
     fn decide(&mut self, rule: Rule) {
         if self.out.counted {
             self.out.rule = rule;
-            self.out.why = rule.sentence().to_owned();
+            self.out.why = Cow::Borrowed(rule.sentence());
         }
     }
 
