@@ -205,7 +205,7 @@ impl LocalQueue {
         self.events.finish(finished).await
     }
 
-    /// How many events are not acknowledged.
+    /// About how many events are not acknowledged.
     #[must_use]
     pub fn waiting_events(&self) -> usize {
         self.events.waiting()

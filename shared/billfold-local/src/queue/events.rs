@@ -112,7 +112,7 @@ impl EventLane {
         })
     }
 
-    /// How many are not acknowledged.
+    /// About how many are not acknowledged.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::SeqCst)
     }
@@ -216,7 +216,9 @@ impl EventLane {
         }
         let woken = !new.is_empty();
         self.rows.change(&gone, new).await?;
-        self.waiting.fetch_sub(done, Ordering::SeqCst);
+        // An event that was read just before its row was taken away is handed out again, and counted once too often.
+        let less = |waiting: usize| Some(waiting.saturating_sub(done));
+        self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).ok();
         drop(holds);
         if woken {
             self.wake.notify_one();
