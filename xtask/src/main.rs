@@ -144,6 +144,8 @@ fn cargo_deny() -> anyhow::Result<PathBuf> {
 }
 
 fn deny() -> anyhow::Result<()> {
+    // What is built for other systems is judged as well, and a build here has not fetched it.
+    cargo("fetch", &["fetch", "--locked"].map(str::to_owned))?;
     let program = cargo_deny()?;
     let check = |arguments: &[&str]| {
         eprintln!("── deny: cargo-deny {}", arguments.join(" "));
