@@ -395,6 +395,7 @@ mod tests {
         assert_eq!(hear.recv().await, Some(event("evt_1")));
         assert_eq!(hear.recv().await, Some(event("evt_2")));
         workers.stop().await;
+        assert_eq!(queue.waiting_events(), 1);
         let left = store.local_rows("queue-event").all().await.unwrap();
         assert_eq!(left.len(), 1, "{left:?}");
         assert!(left[0].body.contains("evt_bad") && left[0].body.contains("\"failures\":1"), "{left:?}");

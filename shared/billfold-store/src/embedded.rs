@@ -6,7 +6,8 @@
 use crate::{Store, StoreError};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -96,6 +97,7 @@ async fn ready(store: Store) -> Result<Store, StoreError> {
     Ok(store)
 }
 
+/// There is no network that could stall: however long the machine stands still, the engine answers.
 fn config(engine: Engine) -> aws_sdk_dynamodb::config::Builder {
     aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -103,6 +105,8 @@ fn config(engine: Engine) -> aws_sdk_dynamodb::config::Builder {
         .endpoint_url("http://embedded.invalid")
         .credentials_provider(Credentials::from_keys("embedded", "embedded", None))
         .http_client(engine)
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled())
 }
 
 /// Requests that are with the engine at once. It does one after the other; the next two may be read and written as JSON

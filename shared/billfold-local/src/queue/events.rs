@@ -43,13 +43,27 @@ struct Place {
     looks: usize,
 }
 
-/// Keys of what is in workers' hands.
+/// What is in workers' hands.
 #[derive(Debug, Default)]
-struct Held(Mutex<HashSet<String>>);
+struct Held(Mutex<Keys>);
+
+#[derive(Debug, Default)]
+struct Keys {
+    held: HashSet<String>,
+    /// Rows taken away since the last look began: it may have read them before that.
+    gone: HashSet<String>,
+}
 
 impl Held {
-    fn keys(&self) -> MutexGuard<'_, HashSet<String>> {
+    fn keys(&self) -> MutexGuard<'_, Keys> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a key into a worker's hands, if it is in nobody's and its row is still there.
+    fn take(self: &Arc<Self>, key: &str) -> Option<Hold> {
+        let mut keys = self.keys();
+        let free = !keys.gone.contains(key) && keys.held.insert(key.to_owned());
+        free.then(|| Hold { key: key.to_owned(), held: Arc::clone(self) })
     }
 }
 
@@ -62,7 +76,7 @@ struct Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.held.keys().remove(&self.key);
+        self.held.keys().held.remove(&self.key);
     }
 }
 
@@ -171,9 +185,23 @@ impl EventLane {
 
     /// Takes what is due behind a place, and moves the place.
     async fn look(&self, after: &mut String) -> Result<(Vec<TakenEvent>, Duration), StoreError> {
-        let held = self.held.keys().len();
+        let rows = self.read(after).await?;
+        self.take(rows, after).await
+    }
+
+    /// Enough rows behind a place that some of them are in nobody's hands.
+    async fn read(&self, after: &str) -> Result<Vec<LocalRow>, StoreError> {
+        let held = {
+            let mut keys = self.held.keys();
+            keys.gone.clear();
+            keys.held.len()
+        };
         let limit = i32::try_from(TAKEN_MAX.saturating_add(held)).unwrap_or(i32::MAX);
-        let rows = self.rows.above(after, limit).await?;
+        self.rows.above(after, limit).await
+    }
+
+    /// Takes those of the rows that are due and still there.
+    async fn take(&self, rows: Vec<LocalRow>, after: &mut String) -> Result<(Vec<TakenEvent>, Duration), StoreError> {
         let now_ms = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
         let mut taken = Vec::with_capacity(rows.len().min(TAKEN_MAX));
         for row in rows {
@@ -185,16 +213,14 @@ impl EventLane {
                 break;
             }
             row.key.clone_into(after);
-            if !self.held.keys().insert(row.key.clone()) {
-                continue;
-            }
-            let hold = Hold { key: row.key, held: Arc::clone(&self.held) };
+            let Some(hold) = self.held.take(&row.key) else { continue };
             match serde_json::from_str::<Body>(&row.body) {
                 Ok(body) => taken.push(TakenEvent { message: body.message, failures: body.failures, hold }),
                 Err(error) => {
                     // Written by another version. Nothing is lost: the list of events has it.
                     tracing::error!(key = hold.key, %error, "an event in the queue cannot be read; it is dropped");
                     self.rows.delete(&hold.key).await?;
+                    self.held.keys().gone.insert(hold.key.clone());
                     self.waiting.fetch_sub(1, Ordering::SeqCst);
                 }
             }
@@ -216,9 +242,8 @@ impl EventLane {
         }
         let woken = !new.is_empty();
         self.rows.change(&gone, new).await?;
-        // An event that was read just before its row was taken away is handed out again, and counted once too often.
-        let less = |waiting: usize| Some(waiting.saturating_sub(done));
-        self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).ok();
+        self.waiting.fetch_sub(done, Ordering::SeqCst);
+        self.held.keys().gone.extend(gone);
         drop(holds);
         if woken {
             self.wake.notify_one();

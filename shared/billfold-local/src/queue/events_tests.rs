@@ -82,6 +82,21 @@ async fn two_workers_never_share_an_event_and_one_that_is_dropped_is_there_again
 }
 
 #[tokio::test]
+async fn an_event_that_was_finished_after_it_was_read_is_not_taken_again() {
+    let bench = Bench::with(3).await;
+    let lane = &bench.queue.events;
+    let mut first = bench.take().await;
+    let read = lane.read(BEGINNING).await.unwrap();
+    bench.finish(vec![first.remove(0)], Finished::Done).await;
+    bench.finish(vec![first.remove(0)], Finished::Again(LONGEST_WAIT)).await;
+    drop(first);
+    let (second, _) = lane.take(read, &mut BEGINNING.to_owned()).await.unwrap();
+    assert_eq!(second.iter().map(|one| one.message.clone()).collect::<Vec<_>>(), [event(2)]);
+    bench.finish(second, Finished::Done).await;
+    assert_eq!(bench.queue.waiting_events(), 1);
+}
+
+#[tokio::test]
 async fn after_a_crash_whatever_was_not_acknowledged_is_there() {
     let mut bench = Bench::with(3).await;
     let mut taken = bench.take().await;
