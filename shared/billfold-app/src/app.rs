@@ -1,6 +1,7 @@
 //! What every use case stands on: the store, the ports, the way to Stripe.
 
 use crate::clock::{Clock, random_u64};
+use crate::coupons::Asked;
 use crate::queue::Queue;
 use crate::recompute::Catalogues;
 use crate::refusal::Refusal;
@@ -83,6 +84,7 @@ pub(crate) struct Inner {
     endpoints: Endpoints,
     folding: Folding,
     catalogues: Catalogues,
+    asked_coupons: Asked,
     /// The backfill of workspaces that connect and have not said otherwise.
     backfill_days: OnceLock<u32>,
 }
@@ -117,6 +119,7 @@ impl App {
             endpoints: Endpoints::default(),
             folding: Folding::default(),
             catalogues: Catalogues::default(),
+            asked_coupons: Asked::default(),
             backfill_days: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner), None))
@@ -141,6 +144,10 @@ impl App {
 
     pub(crate) fn catalogues(&self) -> &Catalogues {
         &self.0.catalogues
+    }
+
+    pub(crate) fn asked_coupons(&self) -> &Asked {
+        &self.0.asked_coupons
     }
 
     pub(crate) fn folding(&self) -> &Folding {

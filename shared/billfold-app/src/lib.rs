@@ -10,6 +10,7 @@ pub mod auth;
 mod card;
 pub mod clock;
 mod connect;
+mod coupons;
 mod directory;
 mod erase;
 mod given;

@@ -1,7 +1,8 @@
 //! What use cases send to one another. A message is a hint: losing it loses nothing that is not found again (law 3).
 
 use crate::webhook::Delivered;
-use billfold_core::id::{RunId, WorkspaceId};
+use billfold_core::facts::Discounted;
+use billfold_core::id::{CouponId, RunId, WorkspaceId};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -41,6 +42,15 @@ pub enum Message {
     Events {
         /// The tenant.
         workspace: WorkspaceId,
+    },
+    /// Learn what a coupon took off that was deleted before it was read.
+    Coupon {
+        /// The tenant.
+        workspace: WorkspaceId,
+        /// The coupon.
+        coupon: CouponId,
+        /// What has a discount that the coupon left.
+        holder: Discounted,
     },
     /// Erase a workspace.
     Erase {

@@ -7,7 +7,7 @@ mod world;
 
 use billfold_app::{Kind, OtherData};
 use billfold_core::run::{RunStatus, Stage, StageStatus, Trigger};
-use billfold_sim::{Fault, Faults, Limits};
+use billfold_sim::{Change, Fault, Faults, Limits};
 use world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,6 +66,25 @@ async fn changes_and_deletions_are_found_by_the_next_sync() {
     }
     assert_eq!(world.resync().await.status, RunStatus::Succeeded);
     world.assert_exact().await;
+}
+
+/// Their discounts go on, some on customers, some on subscriptions and some on items, and one coupon is limited to a
+/// product.
+#[tokio::test(flavor = "multi_thread")]
+async fn coupons_that_were_deleted_before_the_first_sync_still_take_off_what_they_did() {
+    let world = World::new(8, 200).await;
+    let coupons: Vec<String> =
+        world.sim.read(|business| business.coupons.iter().map(|(_, coupon)| coupon.id.clone()).collect());
+    for coupon in &coupons {
+        world.sim.apply(&Change::DeleteCoupon { coupon: coupon.clone() }).unwrap();
+    }
+    world.connect_without_worker().await.unwrap();
+    world.work_off().await;
+    assert_eq!(world.finished().await.status, RunStatus::Succeeded);
+    world.assert_exact().await;
+    let requests = world.sim.requests().by_endpoint;
+    let learned: u64 = requests.iter().filter(|(route, _)| route.contains("{id}")).map(|(_, count)| *count).sum();
+    assert!(learned <= coupons.len() as u64 * 2, "{learned} requests for {} coupons: {requests:?}", coupons.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,7 @@ impl Lane {
             | Message::RecomputeShard { .. }
             | Message::Erase { .. }
             | Message::Event { .. }
+            | Message::Coupon { .. }
             | Message::Events { .. } => Self::Recompute,
         }
     }

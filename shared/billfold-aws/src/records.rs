@@ -212,6 +212,7 @@ impl Worker {
             | Message::Recompute { .. }
             | Message::RecomputeShard { .. }
             | Message::Events { .. }
+            | Message::Coupon { .. }
             | Message::Erase { .. } => self.goes_on(record, message, Duration::ZERO).await,
         }
     }

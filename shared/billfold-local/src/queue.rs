@@ -49,6 +49,7 @@ impl Lane {
             Message::Recompute { .. }
             | Message::RecomputeShard { .. }
             | Message::Erase { .. }
+            | Message::Coupon { .. }
             | Message::Events { .. } => Some(Self::Recompute),
             Message::Event { .. } => None,
         }
@@ -392,6 +393,7 @@ fn workspace(message: &Message) -> &WorkspaceId {
         | Message::Recompute { workspace }
         | Message::RecomputeShard { workspace, .. }
         | Message::Erase { workspace }
+        | Message::Coupon { workspace, .. }
         | Message::Event { workspace, .. }
         | Message::Events { workspace } => workspace,
     }

@@ -106,4 +106,19 @@ mod tests {
         store.write_all(coupon.writes(&acme, Some(&buried)).unwrap()).await.unwrap();
         assert_eq!(store.catalogue(&acme).await.unwrap(), [coupon.fact]);
     }
+
+    #[tokio::test]
+    async fn what_was_learned_of_a_coupon_after_its_death_lies_below_its_tombstone() {
+        let (store, acme) = (embedded::memory().await.unwrap(), ws("acme"));
+        let coupon = row(&acme, Kind::Coupon, r#"{"id":"TEN","percent_off":"10","duration":"forever"}"#);
+        store.bury(&acme, &coupon.fact, Timestamp::UNIX_EPOCH, None, None).await.unwrap();
+        assert_eq!(store.catalogue_ever(&acme).await.unwrap(), []);
+        let bare = store.stored_versions(std::slice::from_ref(&coupon)).await.unwrap().remove(0).unwrap();
+        store.write_all(vec![coupon.below(&bare)]).await.unwrap();
+        assert_eq!(store.catalogue(&acme).await.unwrap(), []);
+        assert_eq!(store.catalogue_ever(&acme).await.unwrap(), std::slice::from_ref(&coupon.fact));
+        let known = store.stored_versions(std::slice::from_ref(&coupon)).await.unwrap().remove(0).unwrap();
+        assert_eq!((known.gone, known.version), (true, bare.version));
+        assert!(store.write_all(vec![coupon.below(&bare)]).await.is_err(), "it was written meanwhile");
+    }
 }

@@ -106,6 +106,13 @@ impl FactRow {
         Ok(writes)
     }
 
+    /// The write that puts it below the tombstone `stored`: Stripe has deleted it, and what it was is known all the same.
+    #[must_use]
+    pub fn below(&self, stored: &StoredFact) -> Write {
+        let row = versioned(&self.key, stored.version.as_of, &stored.version.digest, Some(stored));
+        Write::put(row.flag(attribute::GONE).body(self.json.clone()), unchanged(Some(stored)))
+    }
+
     fn body_and_parts(&self) -> Result<(String, Vec<String>), StoreError> {
         let corrupt = |error: serde_json::Error| StoreError::corrupt(self.key.to_string(), error);
         match &self.fact {

@@ -121,12 +121,26 @@ impl Client {
 
     /// One object by id, with the same expansions as in its list.
     pub async fn retrieve(&self, endpoint: Endpoint, id: &str) -> Result<Retrieved, StripeError> {
+        let listed = endpoint.expansions().iter();
+        self.retrieve_with(endpoint, id, listed.filter_map(|path| path.strip_prefix("data.")).collect()).await
+    }
+
+    /// One object by id with its discounts, and with all that Stripe still knows of their coupons. A list cannot say it:
+    /// it would be a level too deep.
+    pub async fn retrieve_discounted(&self, endpoint: Endpoint, id: &str) -> Result<Retrieved, StripeError> {
+        self.retrieve_with(endpoint, id, endpoint.discount_expansions().to_vec()).await
+    }
+
+    async fn retrieve_with(
+        &self,
+        endpoint: Endpoint,
+        id: &str,
+        expand: Vec<&'static str>,
+    ) -> Result<Retrieved, StripeError> {
         let Some(template) = endpoint.one_template() else {
             return Err(StripeError::Misuse("objects of this kind have no address of their own"));
         };
         let url = self.transport.base.route(template, checked_id(id)?);
-        let listed = endpoint.expansions().iter();
-        let expand = listed.filter_map(|path| path.strip_prefix("data.")).collect();
         match self.get(Route::one(endpoint), &url, expand, read_object).await {
             Ok(Got { value: Object::Deleted, date, .. }) => Ok(Retrieved::Deleted { date }),
             Ok(Got { value: Object::Whole(row), date, dropped_expansions, .. }) => {

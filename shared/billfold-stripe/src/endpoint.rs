@@ -124,6 +124,17 @@ impl Endpoint {
         }
     }
 
+    /// What shows the whole coupons of an object's discounts, for the objects that have any.
+    pub(crate) const fn discount_expansions(self) -> &'static [&'static str] {
+        match self {
+            Self::Customers => &["discount.source.coupon.applies_to", "discount.source.coupon.currency_options"],
+            Self::Subscriptions | Self::SubscriptionItems => {
+                &["discounts.source.coupon.applies_to", "discounts.source.coupon.currency_options"]
+            }
+            _ => &[],
+        }
+    }
+
     /// The address of the list; `{id}` stands for the parent's id.
     pub const fn list_template(self) -> &'static str {
         match self {
@@ -284,6 +295,7 @@ mod tests {
                 assert!(expansion.starts_with("data."), "{expansion}");
                 assert!(expansion.split('.').count() <= 4, "{expansion}");
             }
+            assert!(endpoint.discount_expansions().iter().all(|expansion| expansion.split('.').count() <= 4));
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) use catalogue::Catalogues;
 pub(crate) use several::work_on;
 
 use crate::app::App;
+use crate::coupons;
 use crate::queue::{Handled, Message};
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;
@@ -304,6 +305,8 @@ impl Batch {
         self.read_customers(&all).await?;
         // And so must what they are computed by.
         self.read_rules().await?;
+        // Before anything is written, so that it is asked for again if this is cut off.
+        coupons::ask(&self.app, &self.ws, &self.catalogue, self.customers.values()).await?;
         let mut computed = Vec::with_capacity(stored.len());
         for (id, rows) in &stored {
             let members = members.remove(id).unwrap_or_default();

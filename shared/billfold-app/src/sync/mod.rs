@@ -145,6 +145,9 @@ impl App {
             }
             Message::Erase { workspace } => crate::erase::work(self, workspace).await,
             Message::Event { workspace, event } => crate::webhook::fold::work(self, workspace, event).await,
+            Message::Coupon { workspace, coupon, holder } => {
+                crate::coupons::work(self, workspace, coupon, holder).await
+            }
             Message::Events { workspace } => crate::webhook::gaps::work(self, workspace).await,
         };
         done.unwrap_or_else(|error| {

@@ -69,12 +69,12 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId, event: &Delivered) -> Resu
     match fold(app, ws, None, event, Accounts::AtOnce).await {
         Ok(()) => Ok(Handled::Done),
         Err(FoldError::Trouble(refusal)) => Err(refusal),
-        Err(FoldError::Stripe(error)) => refused(app, ws, event, error).await,
+        Err(FoldError::Stripe(error)) => refused(app, ws, &event.id, error).await,
     }
 }
 
-/// What becomes of an event whose object Stripe does not show.
-async fn refused(app: &App, ws: &WorkspaceId, event: &Delivered, error: StripeError) -> Result<Handled, Refusal> {
+/// What becomes of an event, or a coupon, whose object Stripe does not show.
+pub(crate) async fn refused(app: &App, ws: &WorkspaceId, what: &str, error: StripeError) -> Result<Handled, Refusal> {
     match error.disposition() {
         Disposition::Retry { after } => return Ok(Handled::Again(after.max(Duration::from_secs(1)))),
         // The next sync, which a new key or a new permission brings, finds what this event was about.
@@ -83,7 +83,7 @@ async fn refused(app: &App, ws: &WorkspaceId, event: &Delivered, error: StripeEr
         }
         Disposition::StopNeedsUser | Disposition::RestartSlice | Disposition::Park => {}
     }
-    tracing::warn!(workspace = %ws, event = event.id, %error, "an event could not be folded");
+    tracing::warn!(workspace = %ws, what, %error, "Stripe did not show what has changed");
     Ok(Handled::Done)
 }
 

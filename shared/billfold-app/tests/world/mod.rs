@@ -178,6 +178,13 @@ impl World {
         handled
     }
 
+    /// Handles messages until none is left.
+    pub async fn work_off(&self) {
+        while !self.mailbox.0.lock().unwrap().is_empty() {
+            self.work_once().await;
+        }
+    }
+
     /// Starts a worker, kills it when it has made so many requests, and lets its lease run out.
     pub async fn die_at_request(&self, k: u64) {
         let message = self.mailbox.0.lock().unwrap().front().cloned().unwrap();

@@ -20,7 +20,8 @@ pub use money_back::{
     CreditNote, CreditNoteStatus, Dispute, DisputeStatus, MoneyBack, PaidOut, Payment, Refund, RefundStatus,
 };
 pub use subscription::{
-    AppliedDiscount, Cancellation, Discount, PauseCollection, Subscription, SubscriptionItem, SubscriptionStatus,
+    AppliedDiscount, Cancellation, Discount, Discounted, PauseCollection, Subscription, SubscriptionItem,
+    SubscriptionStatus,
 };
 
 use serde::{Deserialize, Serialize};

@@ -119,6 +119,42 @@ pub struct Discount {
     pub end: Option<Timestamp>,
 }
 
+impl Subscription {
+    /// The discounts on it and on its items, as far as more than their ids is known, and what has each.
+    pub fn discounts(&self) -> impl Iterator<Item = (Discounted, &Discount)> {
+        let own = self.discounts.iter().filter_map(AppliedDiscount::whole);
+        let own = own.map(|one| (Discounted::Subscription(self.id.clone()), one));
+        let of_items = self.items.iter().flat_map(|item| {
+            let whole = item.discounts.iter().filter_map(AppliedDiscount::whole);
+            whole.map(|one| (Discounted::Item(item.id.clone()), one))
+        });
+        own.chain(of_items)
+    }
+}
+
+/// What has a discount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Discounted {
+    /// A customer.
+    Customer(CustomerId),
+    /// A subscription.
+    Subscription(SubscriptionId),
+    /// An item of a subscription.
+    Item(ItemId),
+}
+
+impl AppliedDiscount {
+    /// All of it, if that is known.
+    #[must_use]
+    pub fn whole(&self) -> Option<&Discount> {
+        match self {
+            Self::Whole(discount) => Some(discount),
+            Self::Id(_) => None,
+        }
+    }
+}
+
 /// Why a subscription was cancelled, in Stripe's words and the customer's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancellation {
