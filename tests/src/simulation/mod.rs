@@ -59,6 +59,15 @@ pub enum Found {
     NothingLost,
 }
 
+/// Where the workers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Processes {
+    /// All in one, as on a laptop.
+    One,
+    /// Each in its own, as functions are: what one remembers no other knows.
+    Several,
+}
+
 /// One world under one schedule.
 pub struct Simulation {
     pub sim: Sim,
@@ -70,6 +79,7 @@ pub struct Simulation {
     mailbox: Arc<Mailbox>,
     vault: Arc<Drawer>,
     rule: Rule,
+    processes: Processes,
     endpoint: EndpointId,
     workers: JoinSet<()>,
     dice: Dice,
@@ -146,6 +156,7 @@ impl Simulation {
             mailbox,
             vault,
             rule,
+            processes: if Dice::new(seed ^ 0xface).chance(500) { Processes::One } else { Processes::Several },
             endpoint: EndpointId::new("none")?,
             workers: JoinSet::new(),
             dice: Dice::new(seed ^ 0x5eed),
@@ -172,8 +183,7 @@ impl Simulation {
         self.app.connect(&self.ws, request).await?;
         let url = self.app.card(&self.ws).await?.webhook.url.context("no webhook URL")?;
         self.endpoint = EndpointId::new(url.rsplit('/').next().unwrap_or_default())?;
-        self.work();
-        Ok(())
+        self.work()
     }
 
     /// Where deliveries go.
@@ -328,10 +338,7 @@ impl Simulation {
                 () = self.calls.death() => continue,
             };
             match recovered {
-                Ok(()) => {
-                    self.work();
-                    return Ok(());
-                }
+                Ok(()) => return self.work(),
                 // A process that cannot start is started again.
                 Err(refusal) if refusal.kind == Kind::Unavailable => {}
                 Err(refusal) => return Err(refusal.into()),
@@ -340,9 +347,15 @@ impl Simulation {
         bail!("it never started")
     }
 
-    fn work(&mut self) {
+    fn work(&mut self) -> anyhow::Result<()> {
         for worker in 0..WORKERS {
-            let (app, mailbox) = (self.app.clone(), Arc::clone(&self.mailbox));
+            let app = match self.processes {
+                Processes::One => self.app.clone(),
+                Processes::Several => {
+                    app(&self.sim, &self.wire.base, &self.store, &self.mailbox, &self.vault, self.rule)?
+                }
+            };
+            let mailbox = Arc::clone(&self.mailbox);
             let mut dice = Dice::new(self.dice.below(u64::MAX) ^ worker);
             self.workers.spawn(async move {
                 loop {
@@ -364,6 +377,7 @@ impl Simulation {
                 }
             });
         }
+        Ok(())
     }
 
     /// Waits until nobody has anything to do.
