@@ -68,6 +68,21 @@ async fn changes_and_deletions_are_found_by_the_next_sync() {
     world.assert_exact().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_moves_leaves_no_account_behind() {
+    let world = World::new(9, 60).await;
+    world.connect().await.unwrap();
+    world.finished().await;
+    world.sim.advance(60);
+    let truth = world.sim.truth();
+    for (n, (id, _)) in truth.customers.iter().filter(|(_, truth)| !truth.deleted).take(20).enumerate() {
+        let email = Some(format!("somebody@moved-{n}.io"));
+        world.sim.apply(&Change::UpdateCustomer { customer: id.clone(), name: None, email }).unwrap();
+    }
+    assert_eq!(world.resync().await.status, RunStatus::Succeeded);
+    world.assert_exact().await;
+}
+
 /// Their discounts go on, some on customers, some on subscriptions and some on items, and one coupon is limited to a
 /// product.
 #[tokio::test(flavor = "multi_thread")]

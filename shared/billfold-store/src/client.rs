@@ -147,6 +147,8 @@ impl Store {
             .expression_attribute_names("#p", partition_name)
             .expression_attribute_values(":p", AttributeValue::S(range.partition.clone()))
             .scan_index_forward(range.newest_last)
+            // An index cannot be read so; who decides by what was read reads the table.
+            .consistent_read(range.index.is_none())
             .set_limit(range.limit)
             .set_exclusive_start_key(start);
         let (clause, bound) = match &range.sort {

@@ -24,7 +24,8 @@ pub enum Subject {
 pub struct Mark {
     /// Whom it is about.
     pub subject: Subject,
-    stamp: i64,
+    /// What tells it from an older one.
+    pub stamp: i64,
 }
 
 fn subject_key(ws: &WorkspaceId, subject: &Subject) -> Key {

@@ -8,10 +8,11 @@ use billfold_core::facts::{Fact, Kind};
 use billfold_core::id::{AccountId, CustomerId};
 use billfold_core::stripe::{Reading, read, read_item, read_line};
 use billfold_sim::AccountTruth;
+use billfold_store::{Direction, ListQuery, ListRow, SortBy};
 use billfold_stripe::{Budget, Client, Endpoint, Limits, ListRequest, Nested, Retrieved, Row, Transport};
 use secrecy::SecretString;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 type Facts = BTreeMap<(Kind, String), Fact>;
@@ -120,8 +121,10 @@ impl Simulation {
         Ok(Some(fact))
     }
 
+    /// Every account is there, and none beside them but those whose customers Stripe has all deleted.
     async fn compare_accounts(&self) -> anyhow::Result<()> {
         let truth = self.sim.truth();
+        let mut expected = BTreeSet::new();
         for account in truth.accounts().values() {
             let customer =
                 CustomerId::new(account.customers.first().context("an account without customers")?.as_str())?;
@@ -138,8 +141,32 @@ impl Simulation {
             })?;
             self.same_money(&id, &billing).await?;
             self.balanced(&id, &billing).await?;
+            expected.insert(id);
         }
+        for row in self.accounts().await? {
+            let customers = self.store.account_rows(&self.ws, &row.id).await?.customers;
+            let gone = |customer: &CustomerId| truth.customers.get(customer.as_str()).is_none_or(|truth| truth.deleted);
+            ensure!(expected.remove(&row.id) || customers.iter().all(gone), "nobody has this account: {row:?}");
+            ensure!(!customers.is_empty(), "everybody has left this account: {row:?}");
+            let billing = self.app().account_billing(&self.ws, &row.id).await?;
+            ensure!(row.mrr == billing.billing.mrr, "the list says {row:?} and its billing {:?}", billing.billing.mrr);
+        }
+        ensure!(expected.is_empty(), "the list lacks {expected:?}");
         Ok(())
+    }
+
+    async fn accounts(&self) -> anyhow::Result<Vec<ListRow>> {
+        let (sort, direction) = (SortBy::Name, Direction::Ascending);
+        let mut query = ListQuery { sort, direction, payment_status: None, search: None, after: None, limit: 100 };
+        let mut accounts = Vec::new();
+        loop {
+            let (rows, next) = self.store.list_accounts(&self.ws, &query).await?;
+            accounts.extend(rows);
+            query.after = next;
+            if query.after.is_none() {
+                return Ok(accounts);
+            }
+        }
     }
 
     /// The movements sum to the MRR.

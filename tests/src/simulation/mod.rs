@@ -37,6 +37,8 @@ const VERSIONS: [&str; 6] =
     ["2026-09-30.endive", "2026-09-30.endive", "2026-09-30.endive", "2025-08-27.basil", "2024-06-20", "2019-12-03"];
 /// Customers at the beginning.
 const CUSTOMERS: u32 = 5;
+/// Companies that customers move between.
+const COMPANIES: u64 = 3;
 /// Workers at once.
 const WORKERS: u64 = 2;
 /// Messages that a worker takes at once.
@@ -235,7 +237,10 @@ impl Simulation {
         match self.dice.below(100) {
             0..40 => {
                 for _ in 0..=self.dice.below(3) {
-                    self.sim.random_change(&mut self.dice);
+                    match self.dice.below(8) {
+                        0 => self.somebody_moves()?,
+                        _ => drop(self.sim.random_change(&mut self.dice)),
+                    }
                 }
                 self.collect();
             }
@@ -252,6 +257,19 @@ impl Simulation {
         if self.dice.chance(200) {
             tokio::time::sleep(Duration::from_millis(self.dice.below(4))).await;
         }
+        Ok(())
+    }
+
+    /// A customer goes to one of few companies, so that accounts gain and lose customers, and end.
+    fn somebody_moves(&mut self) -> anyhow::Result<()> {
+        let there = self.sim.truth().customers.into_iter().filter(|(_, customer)| !customer.deleted);
+        let there: Vec<String> = there.map(|(id, _)| id).collect();
+        if there.is_empty() {
+            return Ok(());
+        }
+        let email = format!("somebody@company-{}.io", self.dice.below(COMPANIES));
+        let customer = self.dice.pick(&there).clone();
+        self.sim.apply(&Change::UpdateCustomer { customer, name: None, email: Some(email) })?;
         Ok(())
     }
 

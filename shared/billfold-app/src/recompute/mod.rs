@@ -119,16 +119,25 @@ pub(crate) struct Batch {
     /// Customers that have been read for the batch at hand.
     customers: BTreeMap<CustomerId, CustomerRows>,
     first: First,
+    moved: Moved,
 }
 
-/// Who went where in a batch.
-struct Moves {
+/// Accounts that are to be computed because somebody was elsewhere before. Kept until that is done, because whose a
+/// customer is is written first: the next attempt finds nobody moving.
+#[derive(Default)]
+struct Moved {
+    /// Those that somebody left, with their marks.
+    left: BTreeMap<AccountId, Mark>,
+    /// Those that somebody came to.
+    arrived: BTreeSet<AccountId>,
+}
+
+/// Who is where after a batch.
+struct Placed {
     /// The customers of accounts, as far as they are in the batch.
     newcomers: BTreeMap<AccountId, Vec<CustomerId>>,
     /// Who is elsewhere now.
     leavers: BTreeSet<(AccountId, CustomerId)>,
-    /// Accounts that somebody came to who was elsewhere before.
-    arrivals: BTreeSet<AccountId>,
 }
 
 /// What is read first of the customers of a batch, to find their accounts.
@@ -146,8 +155,8 @@ impl Batch {
         let catalogue = app.catalogue(&ws).await?;
         let billing = settings.billing();
         let books = Books::read(&app, &ws, &billing).await?;
-        let (customers, first) = (BTreeMap::new(), First::Everything);
-        Ok(Self { app, ws, settings, billing, catalogue, books, customers, first })
+        let (customers, first, moved) = (BTreeMap::new(), First::Everything, Moved::default());
+        Ok(Self { app, ws, settings, billing, catalogue, books, customers, first, moved })
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
@@ -200,25 +209,31 @@ impl Batch {
         let mut writes = Vec::new();
         let mut newcomers: BTreeMap<AccountId, Vec<CustomerId>> = BTreeMap::new();
         let mut leavers: BTreeSet<(AccountId, CustomerId)> = BTreeSet::new();
-        let mut arrivals: BTreeSet<AccountId> = BTreeSet::new();
+        let stamp = self.app.stamp()?;
         for id in &marked {
             let Some(rows) = self.customers.get(id) else { continue };
             let before = rows.matched.as_ref().and_then(|matched| matched.account.clone());
             let matched = self.match_customer(id, rows, &owners);
+            let moves = before != matched.account;
             accounts.extend(before.clone());
             if let Some(account) = &matched.account {
-                if before.as_ref() != Some(account) {
-                    arrivals.insert(account.clone());
+                if moves {
+                    self.moved.arrived.insert(account.clone());
                 }
                 accounts.insert(account.clone());
                 newcomers.entry(account.clone()).or_default().push(id.clone());
             }
-            if let Some(left) = before.clone().filter(|left| Some(left) != matched.account.as_ref()) {
-                leavers.insert((left, id.clone()));
-            }
             if rows.matched.as_ref() != Some(&matched) {
                 let mut group = Store::match_writes(&self.ws, &matched, before.as_ref())?;
                 group.push(Store::still_as_read(&self.ws, id, rows));
+                if let Some(left) = before.filter(|_| moves) {
+                    let mark = Mark { subject: Subject::Account(left.clone()), stamp };
+                    leavers.insert((left.clone(), id.clone()));
+                    // One for all who leave it, because a transaction writes no row twice.
+                    if self.moved.left.insert(left, mark.clone()).is_none_or(|older| older != mark) {
+                        group.push(Store::mark(&self.ws, &mark.subject, stamp));
+                    }
+                }
                 writes.push(group);
             }
         }
@@ -226,8 +241,11 @@ impl Batch {
         if self.first == First::Heads {
             self.customers.clear();
         }
-        let computed = self.compute_accounts(&accounts, &Moves { newcomers, leavers, arrivals }).await?;
+        accounts.extend(self.moved.left.keys().chain(&self.moved.arrived).cloned());
+        let computed = self.compute_accounts(&accounts, &Placed { newcomers, leavers }).await?;
         self.write_groups(computed.into_iter().flat_map(|computed| computed.groups).collect()).await?;
+        let moved = std::mem::take(&mut self.moved);
+        self.take_away(moved.left.into_values().collect()).await?;
         Ok(accounts)
     }
 
@@ -267,7 +285,7 @@ impl Batch {
     async fn compute_accounts(
         &mut self,
         accounts: &BTreeSet<AccountId>,
-        moves: &Moves,
+        placed: &Placed,
     ) -> Result<Vec<Computed>, Refusal> {
         let (store, ws) = (self.app.store().clone(), self.ws.clone());
         let read = |id: AccountId| {
@@ -290,8 +308,8 @@ impl Batch {
         let mut members = BTreeMap::new();
         for (id, rows) in &stored {
             let mut customers: BTreeSet<CustomerId> = rows.customers.iter().cloned().collect();
-            customers.extend(moves.newcomers.get(id).into_iter().flatten().cloned());
-            customers.retain(|customer| !moves.leavers.contains(&(id.clone(), customer.clone())));
+            customers.extend(placed.newcomers.get(id).into_iter().flatten().cloned());
+            customers.retain(|customer| !placed.leavers.contains(&(id.clone(), customer.clone())));
             members.insert(id.clone(), customers);
         }
         // Facts must be newer than the account rows that are written over: else somebody who computed with newer facts
@@ -310,7 +328,7 @@ impl Batch {
         let mut computed = Vec::with_capacity(stored.len());
         for (id, rows) in &stored {
             let members = members.remove(id).unwrap_or_default();
-            computed.push(self.account(id, rows, &members, moves.arrivals.contains(id))?);
+            computed.push(self.account(id, rows, &members, self.moved.arrived.contains(id))?);
         }
         Ok(computed)
     }
