@@ -101,10 +101,11 @@ pub async fn run(customers: u32, events: usize) -> anyhow::Result<Figures> {
     let url = card["webhook"]["url"].as_str().context("no webhook URL")?.to_owned();
     let prepared: Prepared = stripe.order(&Order::Prepare { url, count: events + ALONE })?;
     clock.0.store(prepared.now, Ordering::SeqCst);
+    // Time has passed, and the token with it.
+    let api = Api::new(&bench.local, bench.local.token(&bench.ws, Role::Owner)?);
     let secret = json!({ "webhook_secret": prepared.secret });
     api.put("/v1/stripe/webhook-secret", &secret).await?;
     println!("{:?}", prepared.kinds);
-    let api = Api::new(&bench.local, bench.local.token(&bench.ws, Role::Owner)?);
     let before: Sent = stripe.order(&Order::Send { count: 0, at_once: 1 })?;
     let figures = bench.measure(stripe, &prepared, before.stripe_requests, events, &api).await?;
     bench.local.stop().await;
