@@ -41,7 +41,7 @@ pub use import::{ERRORS_MAX, IMPORT_ROWS_MAX, Import, ImportReport};
 pub use invite::{INVITE_HOURS, INVITE_HOURS_MAX, INVITES_OPEN_MAX};
 pub use queue::{Handled, Message, Queue, QueueError};
 pub use rates::{ECB_DAILY_URL, EcbState, RatesStatus};
-pub use refusal::{Kind, Refusal};
+pub use refusal::{Kind, Refusal, chain};
 pub use revenue::{Explanation, Point, SummaryView, Trajectory};
 pub use settings::{AccountsMode, BACKFILL_DAYS_MAX, Settings, SettingsPatch, SettingsView};
 pub use unmatched::MatchingCard;

@@ -5,8 +5,8 @@
 
 use crate::app::App;
 use crate::refusal::Refusal;
+use crate::refusal::chain;
 use crate::settings::Settings;
-use crate::sync::chain;
 use billfold_core::billing::{EcbError, ReferenceRates};
 use billfold_core::id::WorkspaceId;
 use billfold_core::run::Problem;

@@ -7,7 +7,7 @@
 use crate::deployment::StartError;
 use crate::metrics::{Metric, Metrics, Unit};
 use crate::queue::{Lane, SqsQueue};
-use billfold_app::{App, Clock, Handled, Message, SystemClock};
+use billfold_app::{App, Clock, Handled, Message, SystemClock, chain};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use jiff::Timestamp;
@@ -221,7 +221,7 @@ impl Worker {
         match self.queue.put(&message, after).await {
             Ok(()) => Fate::GoesOn,
             Err(error) => {
-                tracing::warn!(%error, "a message could not be sent on; it comes back itself");
+                tracing::warn!(error = chain(&error), "a message could not be sent on; it comes back itself");
                 self.failed(record).await
             }
         }
@@ -232,7 +232,10 @@ impl Worker {
         let wait = wait_after(received);
         tracing::warn!(received, wait_s = wait.as_secs(), "a message comes back");
         if let Err(error) = self.queue.come_back(self.lane, &record.receipt_handle, wait).await {
-            tracing::warn!(%error, "a message's time could not be set; it comes back when its queue says");
+            tracing::warn!(
+                error = chain(&error),
+                "a message's time could not be set; it comes back when its queue says"
+            );
         }
         Fate::Failed
     }

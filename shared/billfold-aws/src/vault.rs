@@ -7,12 +7,13 @@
 //! mark and not the old key in it until the new key is there.
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_types::SdkConfig;
 use billfold_app::clock::random_u64;
 use billfold_app::{Secret, Vault, VaultError};
 use billfold_core::id::WorkspaceId;
+use billfold_store::sdk_error;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -267,10 +268,10 @@ fn is_absent<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
 
 fn failed<E, R>(error: SdkError<E, R>) -> VaultError
 where
-    E: Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug + 'static,
 {
-    VaultError(DisplayErrorContext(&error).to_string().into())
+    VaultError(sdk_error(&error).into())
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use crate::queue::LocalQueue;
 use crate::vault::{LocalVault, MasterKey, VaultOpenError};
 use crate::worker::Workers;
 use billfold_app::auth::{IssuerConfig, IssuerError, LocalKeyError, LocalKeys, Role, Tokens};
-use billfold_app::{App, AppError, Clock, Config, ECB_DAILY_URL, LimitsConfig, Parts, Refusal, SystemClock, http};
+use billfold_app::{
+    App, AppError, Clock, Config, ECB_DAILY_URL, LimitsConfig, Parts, Refusal, SystemClock, chain, http,
+};
 use billfold_core::id::WorkspaceId;
 use billfold_store::{Store, StoreError, embedded};
 use billfold_stripe::Base;
@@ -211,7 +213,7 @@ impl Local {
         drop(self.stop_listening);
         match tokio::time::timeout(LAST_REQUESTS, self.server.join_next()).await {
             Ok(None | Some(Ok(()))) => {}
-            Ok(Some(Err(error))) => tracing::error!(%error, "the server ended badly"),
+            Ok(Some(Err(error))) => tracing::error!(error = chain(&error), "the server ended badly"),
             Err(_) => tracing::warn!("some requests were cut off"),
         }
         self.server.shutdown().await;

@@ -2,7 +2,7 @@
 //! message and no worker.
 
 use crate::queue::{Finished, Lane, LocalQueue, Taken, TakenEvent, VISIBILITY};
-use billfold_app::{App, Handled, Message};
+use billfold_app::{App, Handled, Message, chain};
 use billfold_store::StoreError;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -91,7 +91,7 @@ impl Workers {
         self.stop.send_replace(Running::Stop);
         while let Some(ended) = self.tasks.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(%error, "a worker ended badly");
+                tracing::error!(error = chain(&error), "a worker ended badly");
             }
         }
     }
@@ -128,7 +128,7 @@ impl EventWorker {
                 Err(error) => Err(error),
             };
             if let Err(error) = worked {
-                tracing::error!(error = as_cause(&error), "the queue cannot reach its events; trying again");
+                tracing::error!(error = chain(&error), "the queue cannot reach its events; trying again");
                 tokio::time::sleep(AFTER_TROUBLE).await;
             }
         }
@@ -203,7 +203,7 @@ async fn sweep(app: App, mut stop: watch::Receiver<Running>) {
             () = tokio::time::sleep(SWEEP_EVERY) => {}
         }
         if let Err(error) = app.sweep().await {
-            tracing::error!(error = as_cause(&error), "the sweep failed; it is tried again in a minute");
+            tracing::error!(error = chain(&error), "the sweep failed; it is tried again in a minute");
         }
     }
 }
@@ -215,11 +215,6 @@ impl<T> Drop for Job<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// As `tracing` wants it, which then writes the causes as well.
-fn as_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
-    error
 }
 
 struct Worker {
@@ -241,7 +236,7 @@ impl Worker {
                 Err(error) => Err(error),
             };
             if let Err(error) = worked {
-                tracing::error!(error = as_cause(&error), ?lane, "the queue cannot reach its rows; trying again");
+                tracing::error!(error = chain(&error), ?lane, "the queue cannot reach its rows; trying again");
                 tokio::time::sleep(AFTER_TROUBLE).await;
             }
         }
@@ -256,7 +251,7 @@ impl Worker {
                 () = stopped(&mut self.stop) => return self.finish(taken, job).await,
                 () = tokio::time::sleep(SAY_SO_EVERY) => {
                     if let Err(error) = self.queue.extend(&mut taken).await {
-                        tracing::warn!(error = as_cause(&error), "a message's time could not be extended; trying again");
+                        tracing::warn!(error = chain(&error), "a message's time could not be extended; trying again");
                     }
                 }
             }

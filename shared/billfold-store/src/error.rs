@@ -1,6 +1,6 @@
 //! What can go wrong with the store, and what a caller may do about it.
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 
 /// Why the store could not do what it was asked.
@@ -50,7 +50,7 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned);
-    let text = DisplayErrorContext(&error).to_string();
+    let text = sdk_error(&error);
     match code.as_deref() {
         Some("ConditionalCheckFailedException" | "TransactionConflictException") => StoreError::Conflict,
         Some(
@@ -63,4 +63,24 @@ where
         | None => StoreError::Unavailable(text.into()),
         Some(_) => StoreError::Refused(text.into()),
     }
+}
+
+/// What an SDK of AWS says went wrong, in one line: what the service said, or why it was not reached. The SDK's own text
+/// would show the whole answer.
+pub fn sdk_error<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    if let Some(said) = error.as_service_error().filter(|said| said.code().is_some()) {
+        return format!("{}: {}", said.code().unwrap_or_default(), said.message().unwrap_or_default());
+    }
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }

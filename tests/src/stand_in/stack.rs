@@ -182,7 +182,7 @@ impl Stack {
         let arguments = json!({ "FunctionName": self.function_name(function)?, "Payload": event.to_string() });
         let answer = self.call("lambda", "invoke", &arguments)?;
         if answer.get("FunctionError").is_some() {
-            bail!("{function} failed: {}", answer["Payload"]);
+            bail!("{function} failed: {}\n{}", answer["Payload"], self.logged(function)?);
         }
         Ok(answer["Payload"].clone())
     }
@@ -258,13 +258,16 @@ impl Stack {
         Ok(())
     }
 
-    /// What a function has logged.
+    /// What a function has logged itself, a line for each event.
     ///
     /// # Errors
     /// If its log cannot be read.
     pub fn logged(&self, function: &str) -> anyhow::Result<String> {
         let arguments = json!({ "logGroupName": format!("/billfold/{NAME}/{function}") });
-        Ok(self.call("logs", "filter_log_events", &arguments)?.to_string())
+        let found = self.call("logs", "filter_log_events", &arguments)?;
+        let lines = found["events"].as_array().into_iter().flatten().map(|event| text_of(event, "message"));
+        let own = lines.filter(|line| line.starts_with('{') && !line.contains("CloudWatchMetrics"));
+        Ok(own.collect::<Vec<_>>().join("\n"))
     }
 
     /// Functions of this stack have its proxy in their environment, and no others have.

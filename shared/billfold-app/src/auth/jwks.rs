@@ -161,7 +161,7 @@ impl Jwks {
                 let known = Known { keys: keys.into(), fetched_at: now };
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
             }
-            Err(error) => tracing::warn!(error = %crate::sync::chain(&error), "the key set was not fetched"),
+            Err(error) => tracing::warn!(error = %crate::refusal::chain(&error), "the key set was not fetched"),
         }
     }
 

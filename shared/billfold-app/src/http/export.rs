@@ -63,7 +63,7 @@ pub(super) fn csv(app: &App, ws: &WorkspaceId, query: ListQuery) -> Result<Respo
 /// The status has been sent, so all that can be done is to break off, which whoever reads notices.
 fn told(error: impl Into<Refusal>) -> Refusal {
     let refusal = error.into();
-    tracing::error!(error = crate::sync::chain(&refusal), "an export was broken off");
+    tracing::error!(error = crate::refusal::chain(&refusal), "an export was broken off");
     refusal
 }
 

@@ -1,8 +1,8 @@
 //! Every no, as `application/problem+json` (RFC 9457).
 
 use crate::auth::AuthError;
+use crate::refusal::chain;
 use crate::refusal::{Kind, Refusal};
-use crate::sync::chain;
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -4,7 +4,7 @@
 use super::page::{self, PageRead};
 use super::worker::{Stopped, Worker, problem};
 use crate::permissions;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, chain};
 use billfold_core::run::{Problem, Run, Stage, StageStatus};
 use billfold_core::window::{Checkpoint, Listing, Window, split};
 use billfold_stripe::{Disposition, Endpoint, StripeError};
@@ -240,7 +240,7 @@ impl Reading<'_> {
         if !only_this || permissions::is_required(endpoint(listing)) {
             return Err(Stopped::Refused(error));
         }
-        tracing::warn!(?listing, error = %error, "a list is skipped");
+        tracing::warn!(?listing, error = chain(&error), "a list is skipped");
         // What is no stage of its own only completes something; the card says that it is missing.
         self.left_out.extend(Some(listing).filter(|listing| listing.is_beside()));
         if !listing.is_beside() {

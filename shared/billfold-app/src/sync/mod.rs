@@ -12,7 +12,7 @@ pub(crate) use worker::{Stopped, problem};
 use crate::app::App;
 use crate::clock::{random_u64, run_id};
 use crate::queue::{Handled, Message};
-use crate::refusal::{Kind, Refusal};
+use crate::refusal::{Kind, Refusal, chain};
 use crate::settings::BACKFILL_DAYS_MAX;
 use billfold_core::audit::{Action, Deed};
 use billfold_core::id::{RunId, WorkspaceId};
@@ -160,18 +160,6 @@ impl App {
             if error.kind == Kind::Unavailable { Handled::Again(again) } else { Handled::Failed(again) }
         })
     }
-}
-
-/// An error and everything behind it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 fn invoices_since(now: Timestamp, days: u32) -> Option<Timestamp> {

@@ -101,7 +101,7 @@ async fn contents(worker: &Worker, listing: Listing, rows: &[Row], as_of: Timest
 pub(crate) fn reading(kind: Kind, row: &Row) -> Result<Reading, String> {
     let name = || row.key().map_or_else(|_| "an object without an id".to_owned(), |key| key.id);
     let text = std::str::from_utf8(row.as_bytes()).map_err(|_| format!("{}: not UTF-8", name()))?;
-    stripe::read(kind, text).map_err(|error| format!("{}: {}", name(), super::chain(&error)))
+    stripe::read(kind, text).map_err(|error| format!("{}: {}", name(), crate::refusal::chain(&error)))
 }
 
 /// Reads the rest of a nested list into its fact; how many requests that took.

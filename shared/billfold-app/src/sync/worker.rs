@@ -2,12 +2,12 @@
 //! time. What it could not finish, the next worker does.
 
 use super::listing::{self, Read};
-use super::{add_up, chain, missing};
+use super::{add_up, missing};
 use crate::app::App;
 use crate::permissions;
 use crate::queue::Handled;
 use crate::recompute;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, chain};
 use crate::vault::Secret;
 use crate::webhook::GapError;
 use billfold_core::connection::Connection;
@@ -193,7 +193,7 @@ impl Worker {
         match self.app.fold_events(&self.fence.ws, &self.stripe, run.started_at).await {
             Ok(_) => Ok(()),
             Err(GapError::Stripe(error)) if matches!(error, StripeError::PermissionMissing { .. }) => {
-                tracing::info!(workspace = %self.fence.ws, %error, "events are not read");
+                tracing::info!(workspace = %self.fence.ws, error = chain(&error), "events are not read");
                 Ok(())
             }
             Err(GapError::Stripe(error)) => Err(error.into()),

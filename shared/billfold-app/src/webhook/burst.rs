@@ -60,7 +60,7 @@ async fn work(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Vec<Handled
         Ok(left) => left,
         Err(error) => {
             let (events, again_s) = (events.len(), AFTER_TROUBLE.as_secs());
-            let error = crate::sync::chain(&error);
+            let error = crate::refusal::chain(&error);
             tracing::error!(workspace = %ws, events, error, again_s, "events could not be folded");
             return vec![Handled::Again(AFTER_TROUBLE); events];
         }

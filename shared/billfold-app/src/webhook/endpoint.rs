@@ -5,7 +5,7 @@
 use crate::app::App;
 use crate::clock::random_u64;
 use crate::connect::SigningSecret;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, chain};
 use crate::vault::Secret;
 use billfold_core::id::{EndpointId, WorkspaceId};
 use billfold_core::key::Mode;
@@ -183,7 +183,7 @@ impl App {
         let Some((accepted_at, refused)) = self.endpoints().count(id, came) else { return };
         let written = self.store().change_webhook(ws, |webhook| webhook.count(accepted_at, refused)).await;
         if let Err(error) = written {
-            tracing::warn!(workspace = %ws, %error, "what came to a webhook endpoint could not be written down");
+            tracing::warn!(workspace = %ws, error = chain(&error), "what came to a webhook endpoint could not be written down");
         }
     }
 

@@ -9,7 +9,7 @@ use super::{Delivered, money_back};
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::recompute;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, chain};
 use crate::sync::page::{endpoint_of, follow, reading};
 use crate::sync::{Stopped, problem};
 use billfold_core::event::{About, is_complete};
@@ -83,7 +83,7 @@ pub(crate) async fn refused(app: &App, ws: &WorkspaceId, what: &str, error: Stri
         }
         Disposition::StopNeedsUser | Disposition::RestartSlice | Disposition::Park => {}
     }
-    tracing::warn!(workspace = %ws, what, %error, "Stripe did not show what has changed");
+    tracing::warn!(workspace = %ws, what, error = chain(&error), "Stripe did not show what has changed");
     Ok(Handled::Done)
 }
 

@@ -4,7 +4,7 @@ use super::Delivered;
 use super::fold::{Accounts, FoldError, fold};
 use crate::app::App;
 use crate::queue::{Handled, Message};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, chain};
 use billfold_core::connection::{Access, Connection};
 use billfold_core::event::{self, About, Event};
 use billfold_core::facts::Kind;
@@ -56,7 +56,7 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal
         Err(GapError::Stripe(error)) => match error.disposition() {
             Disposition::Retry { after } => Ok(Handled::Again(after.max(Duration::from_secs(1)))),
             _ => {
-                tracing::warn!(workspace = %ws, %error, "the list of events cannot be read");
+                tracing::warn!(workspace = %ws, error = chain(&error), "the list of events cannot be read");
                 Ok(Handled::Done)
             }
         },
@@ -143,7 +143,7 @@ impl App {
                 if matches!(error, StripeError::PermissionMissing { .. })
                     || error.disposition() == Disposition::Park =>
             {
-                tracing::warn!(workspace = %ws, event = event.id, %error, "an event could not be folded");
+                tracing::warn!(workspace = %ws, event = event.id, error = chain(&error), "an event could not be folded");
                 Ok(())
             }
             Err(error) => Err(error.into()),

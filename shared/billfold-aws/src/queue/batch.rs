@@ -3,8 +3,9 @@
 
 use super::{BODY_BYTES_MAX, SendError};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchRequestEntry};
+use billfold_store::sdk_error;
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -129,10 +130,10 @@ fn why(refused: &BatchResultErrorEntry) -> SendError {
 
 pub(super) fn from_sdk<E, R>(error: SdkError<E, R>) -> SendError
 where
-    E: Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug + 'static,
 {
-    SendError::Sqs(DisplayErrorContext(&error).to_string())
+    SendError::Sqs(sdk_error(&error))
 }
 
 #[cfg(test)]

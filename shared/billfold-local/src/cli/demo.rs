@@ -2,7 +2,7 @@
 
 use super::Surroundings;
 use super::args::{DemoArgs, LogFormat};
-use super::exit::{Exit, Failure, chain};
+use super::exit::{Exit, Failure};
 use super::log;
 use super::serve::StopSignal;
 use crate::client::view::AccountLine;
@@ -11,6 +11,7 @@ use crate::show::amount::{amount, counted, grouped};
 use crate::show::console::{Console, Looking, Tone};
 use crate::show::progress::{Expected, Progress};
 use crate::show::table::{self, Columns};
+use billfold_app::chain;
 use billfold_app::{Clock as _, SystemClock};
 use billfold_core::money::{Currency, Money};
 use serde_json::{Value, json};

@@ -4,7 +4,6 @@ use crate::client::ClientError;
 use crate::client::view::ProblemView;
 use crate::show::console::{Console, Tone};
 use crate::show::text::plain;
-use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
@@ -77,19 +76,6 @@ impl Failure {
     }
 }
 
-/// An error and everything behind it, in one line.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
-}
-
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match &error {
@@ -98,7 +84,7 @@ impl From<ClientError> for Failure {
             ClientError::Unreachable { .. } => Self::new(Exit::Unreachable, error.to_string())
                 .advise("Start it with `billfold serve --dev-tokens`, or say where it is with --url."),
             ClientError::Unreadable(_) | ClientError::Keys(_) | ClientError::Setup(_) => {
-                Self::new(Exit::Failed, chain(&error))
+                Self::new(Exit::Failed, billfold_app::chain(&error))
             }
         }
     }

@@ -57,7 +57,7 @@ impl Surroundings {
             return Ok(Credentials::Nobody);
         }
         let keys = LocalKeys::load_or_create(&target.data);
-        let keys = keys.map_err(|error| Failure::new(Exit::Refused, exit::chain(&error)))?;
+        let keys = keys.map_err(|error| Failure::new(Exit::Refused, billfold_app::chain(&error)))?;
         Ok(Credentials::Keys { keys: Box::new(keys), workspace: target.workspace.clone() })
     }
 }

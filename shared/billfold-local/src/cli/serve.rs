@@ -1,10 +1,11 @@
 //! `billfold serve`: everything in one process until somebody stops it.
 
 use super::args::{LogFormat, ServeArgs};
-use super::exit::{Exit, Failure, chain};
+use super::exit::{Exit, Failure};
 use super::{Surroundings, log};
 use crate::serve::{Data, Exposure, Identity, Local, Options, StartError};
 use crate::show::text::plain;
+use billfold_app::chain;
 use billfold_app::{LimitsConfig, SystemClock};
 use serde_json::json;
 use std::io;

@@ -2,10 +2,11 @@
 
 use super::Surroundings;
 use super::args::TokenArgs;
-use super::exit::{Exit, Failure, chain};
+use super::exit::{Exit, Failure};
 use crate::data_dir::make_private_folder;
 use crate::serve::TOKEN_VALID_S;
 use billfold_app::auth::LocalKeys;
+use billfold_app::chain;
 use billfold_app::{Clock as _, SystemClock};
 
 pub(super) fn token(args: &TokenArgs, surroundings: &mut Surroundings) -> Result<(), Failure> {
