@@ -12,7 +12,7 @@ use billfold_aws::queue::{BODY_BYTES_MAX, SqsQueue};
 use billfold_aws::vault::{Memory, SecretsVault};
 use billfold_aws::{Environment, sdk};
 use billfold_core::id::WorkspaceId;
-use billfold_store::Store;
+use billfold_store::{Store, inside};
 use billfold_tests::stand_in::{Ministack, Moto, Proxy, REGION, Tools};
 use futures::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -47,9 +47,7 @@ fn at(url: &str) -> SdkConfig {
 /// A store in an empty table of its own.
 async fn open() -> Store {
     let table = format!("table-{}", TABLES.fetch_add(1, Ordering::SeqCst));
-    let store = Store::in_aws(&at(&ministack().await.url), table);
-    store.create_table_if_missing().await.unwrap();
-    store
+    inside::in_new_table(&at(&ministack().await.url), &table).await.unwrap()
 }
 
 fn ws(id: &str) -> WorkspaceId {
@@ -209,8 +207,7 @@ async fn throttling_slows_down_and_loses_nothing() {
     for n in 0..5 {
         put(&writer, "throttled", &format!("text-{n}")).await;
     }
-    let store = Store::in_aws(&at(&proxy.url), "throttled");
-    store.create_table_if_missing().await.unwrap();
+    let store = inside::in_new_table(&at(&proxy.url), "throttled").await.unwrap();
     for n in 0..20 {
         store.change_webhook(&ws("acme"), |webhook| webhook.refused += 1).await.unwrap();
         assert_eq!(store.webhook(&ws("acme")).await.unwrap().refused, n + 1);

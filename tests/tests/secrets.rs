@@ -8,9 +8,8 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use billfold_app::auth::Role;
 use billfold_sim::{ApiKey, READING, Sim, Spec, signature};
 use billfold_tests::{Body, NOW, World};
-use dynoxide::Database;
-use dynoxide::actions::scan::ScanRequest;
 use reqwest::{Client, Method};
+use rusqlite::{Connection, Row, types};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::Path;
@@ -163,19 +162,16 @@ impl Life {
     }
 }
 
-/// Every row of the store, as JSON.
+/// Every row of the store, its columns one after the other.
 fn rows(folder: &Path) -> Vec<String> {
-    let database = Database::new(folder.join("billfold.db").to_str().unwrap()).unwrap();
-    let (mut rows, mut start) = (Vec::new(), None);
-    loop {
-        let request = ScanRequest { table_name: "billfold".into(), exclusive_start_key: start, ..Default::default() };
-        let page = database.scan(request).unwrap();
-        rows.extend(page.items.unwrap_or_default().iter().map(|item| serde_json::to_string(item).unwrap()));
-        start = page.last_evaluated_key;
-        if start.is_none() {
-            return rows;
-        }
-    }
+    let database = Connection::open(folder.join("billfold.db")).unwrap();
+    let mut rows = database.prepare("SELECT * FROM rows").unwrap();
+    let columns = 0..rows.column_count();
+    let text = |row: &Row<'_>| {
+        let columns = columns.clone().map(|n| row.get::<_, types::Value>(n).unwrap());
+        Ok(columns.map(|column| format!("{column:?} ")).collect())
+    };
+    rows.query_map((), text).unwrap().map(Result::unwrap).collect()
 }
 
 fn search_files(folder: &Path, secrets: &[String]) -> usize {

@@ -7,7 +7,7 @@ use crate::queue::{Handled, Message};
 use crate::refusal::Refusal;
 use crate::sync::page::reading;
 use crate::webhook::fold::{self, FoldError};
-use billfold_core::facts::{AppliedDiscount, Coupon, Discount, Discounted, Fact, Kind};
+use billfold_core::facts::{AppliedDiscount, Coupon, Discount, Discounted, Fact, Kind, Subscription};
 use billfold_core::id::{CouponId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
 use billfold_core::stripe::{self, Reading};
@@ -65,7 +65,7 @@ fn unknown<'a>(
             let discount = customer.discount.as_ref().and_then(AppliedDiscount::whole)?;
             Some((Discounted::Customer(customer.id.clone()), discount))
         });
-        for (holder, discount) in own.chain(rows.subscriptions.iter().flat_map(|one| one.discounts())) {
+        for (holder, discount) in own.chain(rows.subscriptions.iter().flat_map(Subscription::discounts)) {
             if catalogue.coupon(&discount.coupon_id).is_none() {
                 unknown.insert(discount.coupon_id.clone(), holder);
             }

@@ -2,7 +2,7 @@
 
 use crate::client::{Range, Store, Transacted, When, Write};
 use crate::error::StoreError;
-use crate::item::NewRow;
+use crate::item::{NewRow, attribute};
 use crate::key::{self, Key};
 use billfold_core::connection::Connection;
 use billfold_core::id::{RunId, WorkspaceId};
@@ -152,7 +152,7 @@ impl Store {
             let claimed = Lease { run: Some(run.id.clone()), fence: lease.fence.saturating_add(1), until: None };
             let writes = vec![
                 replace(&key::lease(ws), &claimed, rev)?,
-                Write::put(NewRow::new(&key::run(ws, &run.id), run)?, When::Absent),
+                Write::put(NewRow::new(&key::run(ws, &run.id), run)?.flag(attribute::OPEN), When::Absent),
                 Write::put(NewRow::bare(&key::workspace(ws)), When::Always),
             ];
             match self.transact(writes).await {

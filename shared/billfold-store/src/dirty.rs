@@ -3,9 +3,8 @@
 
 use crate::client::{Range, Store, When, Write};
 use crate::error::StoreError;
-use crate::item::{NewRow, Row, attribute};
+use crate::item::{NewRow, Row, Value, attribute};
 use crate::key::{self, Key};
-use aws_sdk_dynamodb::types::AttributeValue;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 
 /// Whom a mark is about.
@@ -47,7 +46,7 @@ impl Store {
     /// The write that takes a mark away, if it is still the one that was read.
     #[must_use]
     pub fn unmark(ws: &WorkspaceId, mark: &Mark) -> Write {
-        let stamp = AttributeValue::N(mark.stamp.to_string());
+        let stamp = Value::Number(mark.stamp.to_string());
         Write::delete(subject_key(ws, &mark.subject), When::Is(attribute::STAMP, stamp))
     }
 

@@ -1,5 +1,6 @@
 //! What can go wrong with the store, and what a caller may do about it.
 
+#[cfg(feature = "dynamodb")]
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 
@@ -44,6 +45,7 @@ impl StoreError {
 }
 
 /// Sorts an error of the SDK into what a caller can do about it.
+#[cfg(feature = "dynamodb")]
 pub(crate) fn from_sdk<E, R>(error: SdkError<E, R>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -67,6 +69,7 @@ where
 
 /// What an SDK of AWS says went wrong, in one line: what the service said, or why it was not reached. The SDK's own text
 /// would show the whole answer.
+#[cfg(feature = "dynamodb")]
 pub fn sdk_error<E, R>(error: &SdkError<E, R>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,

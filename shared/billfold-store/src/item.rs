@@ -1,12 +1,10 @@
-//! Rows as DynamoDB items: two key attributes, a revision, a JSON body, and whatever an index or a condition needs
-//! beside it.
+//! Rows: two key attributes, a revision, a JSON body, and whatever an index or a condition needs beside it.
 
 use crate::error::StoreError;
 use crate::key::Key;
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 /// Names of attributes, short because they are stored with every row.
 pub(crate) mod attribute {
@@ -29,6 +27,8 @@ pub(crate) mod attribute {
     pub(crate) const GONE: &str = "gone";
     /// Fencing number.
     pub(crate) const FENCE: &str = "fence";
+    /// Present on runs that have not ended.
+    pub(crate) const OPEN: &str = "open";
     /// Stamp of a dirty mark.
     pub(crate) const STAMP: &str = "stamp";
     /// Partition key of the list indexes.
@@ -47,7 +47,54 @@ pub(crate) mod attribute {
     pub(crate) const EXPIRES: &str = "ttl";
 }
 
-pub(crate) type Item = HashMap<String, AttributeValue>;
+/// The value of an attribute, of the few kinds that rows have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    Text(String),
+    /// In digits, as DynamoDB has it.
+    Number(String),
+    /// True; where it is not, the attribute is absent.
+    Flag,
+}
+
+/// The attributes of a row. There are few, so a list is faster than a map.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Item(pub(crate) Vec<(Cow<'static, str>, Value)>);
+
+impl Item {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// Replaces what the name had.
+    pub(crate) fn insert(&mut self, name: impl Into<Cow<'static, str>>, value: Value) {
+        let name = name.into();
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, before)) => *before = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        match self.get(name)? {
+            Value::Text(text) => Some(text),
+            Value::Number(_) | Value::Flag => None,
+        }
+    }
+}
+
+impl IntoIterator for Item {
+    type Item = (Cow<'static, str>, Value);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
 
 /// A row as it was read.
 #[derive(Debug, Clone)]
@@ -59,11 +106,14 @@ impl Row {
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
+        self.0.text(name)
     }
 
     pub(crate) fn number(&self, name: &str) -> Option<i64> {
-        self.0.get(name).and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok())
+        match self.0.get(name)? {
+            Value::Number(digits) => digits.parse().ok(),
+            Value::Text(_) | Value::Flag => None,
+        }
     }
 
     pub(crate) fn rev(&self) -> u64 {
@@ -71,7 +121,7 @@ impl Row {
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.0.get(name).is_some()
     }
 
     /// The body, read as what it should be.
@@ -107,31 +157,31 @@ impl NewRow {
     }
 
     pub(crate) fn partition(&self) -> Option<&str> {
-        self.0.get(attribute::PK).and_then(|value| value.as_s().ok()).map(String::as_str)
+        self.0.text(attribute::PK)
     }
 
     pub(crate) fn body(self, text: String) -> Self {
-        self.with(attribute::BODY, AttributeValue::S(text))
+        self.with(attribute::BODY, Value::Text(text))
     }
 
     pub(crate) fn rev(self, rev: u64) -> Self {
-        self.with(attribute::REV, AttributeValue::N(rev.to_string()))
+        self.with(attribute::REV, Value::Number(rev.to_string()))
     }
 
-    pub(crate) fn text(self, name: &str, text: impl Into<String>) -> Self {
-        self.with(name, AttributeValue::S(text.into()))
+    pub(crate) fn text(self, name: &'static str, text: impl Into<String>) -> Self {
+        self.with(name, Value::Text(text.into()))
     }
 
-    pub(crate) fn number(self, name: &str, number: impl ToString) -> Self {
-        self.with(name, AttributeValue::N(number.to_string()))
+    pub(crate) fn number(self, name: &'static str, number: impl ToString) -> Self {
+        self.with(name, Value::Number(number.to_string()))
     }
 
-    pub(crate) fn flag(self, name: &str) -> Self {
-        self.with(name, AttributeValue::Bool(true))
+    pub(crate) fn flag(self, name: &'static str) -> Self {
+        self.with(name, Value::Flag)
     }
 
-    fn with(mut self, name: &str, value: AttributeValue) -> Self {
-        self.0.insert(name.to_owned(), value);
+    fn with(mut self, name: &'static str, value: Value) -> Self {
+        self.0.insert(name, value);
         self
     }
 }

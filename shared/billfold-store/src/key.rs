@@ -23,8 +23,7 @@
 //! Partitions of the indexes: `W#ws#L#status` accounts by payment status, `W#ws#G#state` signals by state, `W#ws#U` customers that no account takes,
 //! `W#ws#N` customers of whom nothing but the id is known, `W#ws#F` draft invoices.
 
-use crate::item::{Item, attribute};
-use aws_sdk_dynamodb::types::AttributeValue;
+use crate::item::{Item, Value, attribute};
 use billfold_core::facts::Kind;
 use billfold_core::id::{AccountId, CustomerId, EndpointId, RunId, WorkspaceId};
 use billfold_core::matching::ExternalId;
@@ -57,10 +56,10 @@ impl Key {
     }
 
     pub(crate) fn item(&self) -> Item {
-        Item::from([
-            (attribute::PK.to_owned(), AttributeValue::S(self.partition.clone())),
-            (attribute::SK.to_owned(), AttributeValue::S(self.sort.clone())),
-        ])
+        let mut item = Item::default();
+        item.insert(attribute::PK, Value::Text(self.partition.clone()));
+        item.insert(attribute::SK, Value::Text(self.sort.clone()));
+        item
     }
 }
 

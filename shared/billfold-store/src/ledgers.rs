@@ -37,7 +37,7 @@ impl LedgerPage {
     /// Before the first page.
     #[must_use]
     pub fn first() -> Self {
-        Self { rows: Vec::new(), next: Some(Item::new()), rest: String::new() }
+        Self { rows: Vec::new(), next: Some(Item::default()), rest: String::new() }
     }
 
     /// True when there is another page.

@@ -1,23 +1,33 @@
-//! The billing state in DynamoDB: keys, items and conditional writes.
+//! The billing state: keys, rows and conditional writes, in DynamoDB (feature `dynamodb`) or in SQLite inside the process
+//! (feature `embedded`).
 //!
-//! The only crate that says DynamoDB. It has no trait and one implementation, which speaks through the AWS SDK; with the
-//! feature `embedded` the SDK's requests are answered by a DynamoDB engine inside the process. It never decides: which
-//! version of an object wins, and what a number is, comes from `billfold-core`.
+//! The only crate that says DynamoDB or SQLite, and below four calls (`client.rs`) nothing differs between them. It never
+//! decides: which version of an object wins, and what a number is, comes from `billfold-core`.
+
+#![cfg_attr(
+    not(any(feature = "dynamodb", feature = "embedded")),
+    expect(dead_code, reason = "without a table nobody asks for rows")
+)]
 
 mod account_list;
 mod accounts;
 mod audit;
-mod aws;
 mod catalogue;
 mod client;
 mod connection;
 mod dirty;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod erase;
 mod error;
 mod facts;
+#[cfg(feature = "embedded")]
+mod gate;
 mod given;
+#[cfg(feature = "inside")]
+pub mod inside;
 mod invite;
 mod item;
 mod key;
@@ -25,9 +35,11 @@ mod ledgers;
 mod local;
 mod money_back;
 mod runs;
+#[cfg(feature = "inside")]
+mod shape;
 mod signals;
 #[cfg(feature = "embedded")]
-mod table;
+mod sqlite;
 mod unmatched;
 mod webhook;
 
@@ -37,7 +49,9 @@ pub use client::{Store, Write};
 pub use connection::{Lease, LeaseHeld, Started};
 pub use dirty::{Mark, Subject};
 pub use erase::Erase;
-pub use error::{StoreError, sdk_error};
+pub use error::StoreError;
+#[cfg(feature = "dynamodb")]
+pub use error::sdk_error;
 pub use facts::{CustomerRows, FactPlace, FactRow, StoredFact};
 pub use invite::{FoundInvite, Invite};
 pub use key::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME, SHARDS};

@@ -2,7 +2,7 @@
 
 use crate::client::{Range, Sorted, Store, Transacted, When, Write};
 use crate::error::StoreError;
-use crate::item::{NewRow, attribute};
+use crate::item::{NewRow, Value, attribute};
 use crate::key;
 
 /// A partition of plain rows.
@@ -98,7 +98,7 @@ impl LocalRows {
     /// [`StoreError`] of the store.
     pub async fn rename(&self, row: &LocalRow, to: &str) -> Result<bool, StoreError> {
         let from = key::local(self.name, &row.key);
-        let there = When::Is(attribute::SK, aws_sdk_dynamodb::types::AttributeValue::S(row.key.clone()));
+        let there = When::Is(attribute::SK, Value::Text(row.key.clone()));
         let item = NewRow::bare(&key::local(self.name, to)).body(row.body.clone());
         let writes = vec![Write::delete(from, there), Write::put(item, When::Always)];
         match self.store.transact(writes).await? {

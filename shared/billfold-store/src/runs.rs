@@ -3,9 +3,8 @@
 
 use crate::client::{Action, Range, Store, TRANSACTION_ACTIONS_MAX, Transacted, When, Write};
 use crate::error::StoreError;
-use crate::item::{NewRow, Row, attribute};
+use crate::item::{NewRow, Row, Value, attribute};
 use crate::key;
-use aws_sdk_dynamodb::types::AttributeValue;
 use billfold_core::id::{RunId, WorkspaceId};
 use billfold_core::run::Run;
 use billfold_core::window::{Checkpoint, Listing};
@@ -32,7 +31,7 @@ impl Fence {
     }
 
     fn holds(&self) -> When {
-        When::Is(attribute::FENCE, AttributeValue::N(self.number.to_string()))
+        When::Is(attribute::FENCE, Value::Number(self.number.to_string()))
     }
 
     fn row(&self, checkpoint: &Checkpoint) -> Result<NewRow, StoreError> {
@@ -74,13 +73,14 @@ impl Store {
         self.query_page(&range, None).await?.0.iter().map(Row::body).collect()
     }
 
-    /// Writes the run's row, if the worker still has the lease's number on one of its checkpoints.
+    /// Writes the row of a run that has not ended, if the worker still has the lease's number on one of its checkpoints.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] if another worker has taken over.
+    /// [`StoreError::Fenced`] if another worker has taken over, or somebody has ended the run.
     pub async fn save_run(&self, fence: &Fence, run: &Run, checkpoint: &str) -> Result<(), StoreError> {
-        let row = NewRow::new(&key::run(&fence.ws, &run.id), run)?;
-        let writes = vec![fence.guard(checkpoint), Write::put(row, When::Always)];
+        let row = NewRow::new(&key::run(&fence.ws, &run.id), run)?.flag(attribute::OPEN);
+        let still_open = When::Is(attribute::OPEN, Value::Flag);
+        let writes = vec![fence.guard(checkpoint), Write::put(row, still_open)];
         match self.transact(writes).await? {
             Transacted::Done => Ok(()),
             Transacted::Failed(_) => Err(StoreError::Fenced),
@@ -158,7 +158,7 @@ impl Store {
         let value = i64::try_from(fence).map_err(|e| StoreError::corrupt("lease", e))?;
         for row in self.query(&range).await? {
             let key = key::Key { partition: range.partition.clone(), sort: row.sort_key().to_owned() };
-            let when = When::Is(attribute::REV, AttributeValue::N(row.rev().to_string()));
+            let when = When::Is(attribute::REV, Value::Number(row.rev().to_string()));
             let fenced = NewRow(key.item()).number(attribute::FENCE, value);
             self.write(Write(Action::Set(fenced, when))).await?;
         }

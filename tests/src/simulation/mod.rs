@@ -17,7 +17,7 @@ use billfold_core::fold::Rule;
 use billfold_core::id::{EndpointId, WorkspaceId};
 use billfold_core::run::{Run, StageState, Trigger};
 use billfold_sim::{Change, Delivery, Dice, Sim, Spec, Version};
-use billfold_store::{Store, embedded};
+use billfold_store::{Store, embedded, inside};
 use billfold_stripe::{Base, Client};
 use calls::Calls;
 pub use calls::{Dies, Trouble};
@@ -146,7 +146,9 @@ impl Simulation {
         tokio::spawn(sim.clone().serve(listener));
         let calls = Calls::new(seed);
         let wire = Wire::to(address, calls.clone()).await?;
-        let store = embedded::memory_behind(calls.gate()).await?;
+        let dynamodb = Dice::new(seed ^ 0xd1a0).chance(500);
+        let store = if dynamodb { inside::memory().await? } else { embedded::memory().await? };
+        let store = embedded::behind(calls.gate(), &store);
         let (mailbox, vault) = (Arc::new(Mailbox::new(calls.clone())), Arc::new(Drawer::new(calls.clone())));
         let app = app(&sim, &wire.base, &store, &mailbox, &vault, rule)?;
         let ws = WorkspaceId::new("acme")?;
@@ -403,28 +405,35 @@ impl Simulation {
     /// # Errors
     /// If it takes too long, or a run failed.
     pub async fn idle(&mut self) -> anyhow::Result<()> {
-        let silence = async {
-            let mut looks = 0u32;
-            while !self.mailbox.is_idle() {
-                if self.calls.is_dead() {
-                    self.crash().await?;
-                }
-                // A lease that could not be given back ends with time.
-                looks += 1;
-                if looks.is_multiple_of(LOOKS_A_MINUTE) {
-                    self.sim.advance(60);
-                }
-                tokio::time::sleep(Duration::from_micros(300)).await;
+        let runs = loop {
+            tokio::time::timeout(SILENCE_MAX, self.silence()).await.context("it does not fall silent")??;
+            tokio::select! {
+                runs = self.app.sync_runs(&self.ws, None, 1) => break runs?,
+                // It may die with its last word.
+                () = self.calls.death() => {}
             }
-            anyhow::Ok(())
         };
-        tokio::time::timeout(SILENCE_MAX, silence).await.context("it does not fall silent")??;
-        let runs = self.app.sync_runs(&self.ws, None, 1).await?;
         match runs.first().map(|run| (run.is_running(), &run.error)) {
             Some((true, _)) => bail!("a run was left behind"),
             Some((_, Some(problem))) => bail!("a run failed: {}", problem.message),
             _ => Ok(()),
         }
+    }
+
+    async fn silence(&mut self) -> anyhow::Result<()> {
+        let mut looks = 0u32;
+        while !self.mailbox.is_idle() || self.calls.is_dead() {
+            if self.calls.is_dead() {
+                self.crash().await?;
+            }
+            // A lease that could not be given back ends with time.
+            looks += 1;
+            if looks.is_multiple_of(LOOKS_A_MINUTE) {
+                self.sim.advance(60);
+            }
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
+        Ok(())
     }
 
     /// Everything that is on its way arrives, what was lost is found, and old deliveries come when nobody expects them.

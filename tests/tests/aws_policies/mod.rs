@@ -19,13 +19,14 @@ const BY_AWS_ITSELF: [&str; 9] = [
 ];
 
 /// What this run does not bring about: a sync that fails for good, a workspace that changes its Stripe account, a match by
-/// hand, a sync that is stopped, a message that was lost.
-const SELDOM: [(&str, &str); 6] = [
+/// hand, a sync that is stopped, a coupon that is deleted, a message that was lost.
+const SELDOM: [(&str, &str); 7] = [
     ("sync", "sqs:ChangeMessageVisibility"),
     ("connect", "dynamodb:BatchGetItem"),
     ("connect", "dynamodb:ConditionCheckItem"),
     ("connect", "dynamodb:DeleteItem"),
     ("connect", "dynamodb:UpdateItem"),
+    ("recompute", "dynamodb:UpdateItem"),
     ("sweep", "sqs:SendMessage"),
 ];
 

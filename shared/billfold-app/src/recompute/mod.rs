@@ -328,6 +328,8 @@ impl Batch {
         let mut computed = Vec::with_capacity(stored.len());
         for (id, rows) in &stored {
             let members = members.remove(id).unwrap_or_default();
+            // Computing waits for nothing, and there may be many accounts: the others have their turn.
+            tokio::task::yield_now().await;
             computed.push(self.account(id, rows, &members, self.moved.arrived.contains(id))?);
         }
         Ok(computed)

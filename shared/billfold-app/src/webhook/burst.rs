@@ -145,6 +145,8 @@ impl<'a> Burst<'a> {
         for (place, event) in events.iter().enumerate() {
             if !app.folding().is_done(ws, &event.id) {
                 burst.take(place, event).await?;
+                // Reading an event waits for nothing: the others have their turn.
+                tokio::task::yield_now().await;
             }
         }
         let places: Vec<FactPlace> = burst.objects.keys().cloned().collect();

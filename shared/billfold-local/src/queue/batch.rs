@@ -96,10 +96,10 @@ mod tests {
     async fn a_writer_that_is_stopped_leaves_the_others_their_turn() {
         let writes = AtomicU64::new(0);
         let gate = move |operation: &str| match operation {
-            "BatchWriteItem" if writes.fetch_add(1, Ordering::SeqCst) == 0 => Fate::NeverArrives,
+            "TransactWriteItems" if writes.fetch_add(1, Ordering::SeqCst) == 0 => Fate::NeverArrives,
             _ => Fate::Served,
         };
-        let rows = embedded::memory_behind(Arc::new(gate)).await.unwrap().local_rows("batch");
+        let rows = embedded::behind(Arc::new(gate), &embedded::memory().await.unwrap()).local_rows("batch");
         let key: MakeKey = Box::new(|_| "0001".to_owned());
         let batch = Batch::default();
         {

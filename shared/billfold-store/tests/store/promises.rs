@@ -237,6 +237,11 @@ async fn stopping_a_run_fences_its_worker_off() {
     store.end_run(&ws(), &run.clone().cancel(at(5)).unwrap(), None).await.unwrap();
     assert!(matches!(store.save_page(&fence, Vec::new(), &window()).await, Err(StoreError::Fenced)));
     assert_eq!(store.take_lease(&ws(), &run.id, at(10), at(70)).await.unwrap(), Err(LeaseHeld::Ended));
+    // A checkpoint that it makes only now has its own number; the run has ended all the same.
+    let late = Checkpoint::List(Window::whole(Listing::Coupons, None));
+    store.add_checkpoints(&fence, std::slice::from_ref(&late)).await.unwrap();
+    assert!(matches!(store.save_run(&fence, &run, &late.name()).await, Err(StoreError::Fenced)));
+    assert!(!store.run(&ws(), &run.id).await.unwrap().unwrap().is_running());
 }
 
 #[tokio::test]

@@ -1,0 +1,158 @@
+//! DynamoDB inside the process (dynoxide, on SQLite), behind the AWS SDK's own client, for tests: the SDK's requests are
+//! handed to the engine instead of a socket, so that tests run the code that runs in the cloud, condition expressions and
+//! all.
+//!
+//! It answers the operations that Billfold uses and no others; a new one fails loudly here first.
+
+use crate::{Store, StoreError};
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use aws_types::SdkConfig;
+use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+const TARGET_PREFIX: &str = "DynamoDB_20120810.";
+
+/// The table's name.
+const TABLE: &str = "billfold";
+
+/// Opens an empty store.
+///
+/// # Errors
+/// [`StoreError`] if the engine or the table cannot be made.
+pub async fn memory() -> Result<Store, StoreError> {
+    let database = Database::memory().map_err(|error| StoreError::Engine(error.to_string()))?;
+    with_table(Client::from_conf(config(Engine::around(database)).build()), TABLE).await
+}
+
+/// Makes an empty table in whatever answers for AWS, as the template does there.
+///
+/// # Errors
+/// [`StoreError`] if the table cannot be made.
+pub async fn in_new_table(sdk: &SdkConfig, table: &str) -> Result<Store, StoreError> {
+    with_table(Client::new(sdk), table).await
+}
+
+async fn with_table(client: Client, table: &str) -> Result<Store, StoreError> {
+    crate::shape::create_table(&client, table).await?;
+    Ok(Store::in_dynamodb(client, table))
+}
+
+/// There is no network that could stall: however long the machine stands still, the engine answers.
+fn config(engine: Engine) -> aws_sdk_dynamodb::config::Builder {
+    aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("local"))
+        .endpoint_url("http://embedded.invalid")
+        .credentials_provider(Credentials::from_keys("embedded", "embedded", None))
+        .http_client(engine)
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled())
+}
+
+/// Requests that are with the engine at once. It does one after the other; the next two may be read and written as JSON
+/// meanwhile. More would be threads that wait for each other.
+const AT_ONCE: usize = 3;
+
+/// The engine as the SDK's HTTP client.
+#[derive(Clone)]
+struct Engine {
+    database: Database,
+    places: Arc<Semaphore>,
+}
+
+impl Engine {
+    fn around(database: Database) -> Self {
+        Self { database, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl HttpClient for Engine {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Engine {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self { database, places } = self.clone();
+        HttpConnectorFuture::new(async move {
+            let _place = places.acquire_owned().await.map_err(|closed| ConnectorError::other(closed.into(), None))?;
+            let answer = tokio::task::spawn_blocking(move || answer(&database, &request));
+            answer.await.map_err(|panic| ConnectorError::other(panic.into(), None))?
+        })
+    }
+}
+
+fn operation(request: &HttpRequest) -> &str {
+    let target = request.headers().get("x-amz-target").unwrap_or_default();
+    target.strip_prefix(TARGET_PREFIX).unwrap_or_default()
+}
+
+fn answer(database: &Database, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let operation = operation(request);
+    let body = request.body().bytes().unwrap_or_default();
+    let (status, body) = match dispatch(database, operation, body) {
+        Ok(body) => (200, body),
+        Err(error) => (error.status_code(), error.to_json()),
+    };
+    respond(status, body)
+}
+
+fn respond(status: u16, body: String) -> Result<HttpResponse, ConnectorError> {
+    let status = StatusCode::try_from(status).map_err(|error| ConnectorError::other(error.into(), None))?;
+    let mut response = HttpResponse::new(status, SdkBody::from(body));
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    Ok(response)
+}
+
+fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    match operation {
+        "GetItem" => serve(body, |request| database.get_item(request)),
+        "BatchGetItem" => serve(body, |request| database.batch_get_item(request)),
+        "Query" => serve(body, |request| database.query(request)),
+        "PutItem" => serve(body, |request| database.put_item(request)),
+        "UpdateItem" => serve(body, |request| database.update_item(request)),
+        "DeleteItem" => serve(body, |request| database.delete_item(request)),
+        "BatchWriteItem" => serve(body, |request| database.batch_write_item(request)),
+        "TransactWriteItems" => serve(body, |mut request: TransactWriteItemsRequest| {
+            // The token guards against answers lost on the way; none is lost here, and the engine would keep every
+            // transaction for ten minutes to compare with.
+            request.client_request_token = None;
+            database.transact_write_items(request)
+        }),
+        "CreateTable" => serve(body, |request| database.create_table(request)),
+        "DescribeTable" => serve(body, |request| database.describe_table(request)),
+        other => Err(DynoxideError::ValidationException(format!("{other} is not used by Billfold"))),
+    }
+}
+
+fn serve<Request: DeserializeOwned, Response: Serialize>(
+    body: &[u8],
+    call: impl FnOnce(Request) -> Result<Response, DynoxideError>,
+) -> Result<String, DynoxideError> {
+    let request = serde_json::from_slice(body).map_err(|e| DynoxideError::SerializationException(e.to_string()))?;
+    let response = call(request)?;
+    serde_json::to_string(&response).map_err(|e| DynoxideError::InternalServerError(e.to_string()))
+}
