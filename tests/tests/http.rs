@@ -384,3 +384,61 @@ async fn erasing_needs_the_name_and_leaves_nothing() {
     assert_eq!(world.get("/v1/accounts").await.unwrap()["data"], json!([]));
     assert_eq!(world.get("/v1/syncs").await.unwrap()["data"], json!([]));
 }
+
+/// Tells as somebody with an idempotency key; the answer's status, whether it is an earlier one's, and its body.
+async fn once(world: &World, role: Role, key: &str, path: &str, body: &Value) -> (u16, bool, Value) {
+    let request = world.http.post(format!("{}{path}", world.local.url)).bearer_auth(world.token(role).unwrap());
+    let answer = request.header("idempotency-key", key).json(body).send().await.unwrap();
+    let (status, replayed) = (answer.status().as_u16(), answer.headers().contains_key("idempotent-replayed"));
+    let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    world.judge().await.unwrap().judge("POST", path, status, &kind, &body).unwrap();
+    (status, replayed, body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_an_idempotency_key_happens_once() {
+    let world = World::start(61, 5).await.unwrap();
+    let (accounts, one) = ("/v1/accounts", json!({ "name": "Once" }));
+    let first = once(&world, Role::Owner, "k1", accounts, &one).await;
+    assert_eq!((first.0, first.1), (201, false), "{:#}", first.2);
+    let again = once(&world, Role::Owner, "k1", accounts, &one).await;
+    assert_eq!(again, (201, true, first.2.clone()));
+    let all = world.get("/v1/accounts?q=once").await.unwrap();
+    assert_eq!(all["data"].as_array().unwrap().len(), 1, "{all:#}");
+    let other = once(&world, Role::Owner, "k1", accounts, &json!({ "name": "Twice" })).await;
+    assert_eq!((other.0, &other.2["code"]), (422, &json!("idempotency_key_reused")));
+    // A key is the caller's own.
+    let admin = once(&world, Role::Admin, "k1", accounts, &json!({ "name": "Theirs" })).await;
+    assert_eq!((admin.0, admin.1), (201, false));
+    // A no is no answer to be kept: what was wrong may be right the next time.
+    let connect = json!({ "api_key": "rk_test_51Unknown0000000000" });
+    for _ in 0..2 {
+        let refused = once(&world, Role::Owner, "k2", "/v1/stripe", &connect).await;
+        assert_eq!((refused.0, refused.1, &refused.2["code"]), (422, false, &json!("invalid_api_key")));
+    }
+    let connected = once(&world, Role::Owner, "k2", "/v1/stripe", &json!({ "api_key": world.sim.api_key() })).await;
+    assert_eq!((connected.0, connected.1), (201, false));
+    world.synced().await.unwrap();
+    let long = once(&world, Role::Owner, &"k".repeat(256), accounts, &one).await;
+    assert_eq!((long.0, &long.2["code"]), (422, &json!("idempotency_key_invalid")));
+    // A day later it is a new key.
+    world.sim.advance(24 * 3600 + 1);
+    let later = once(&world, Role::Owner, "k1", accounts, &json!({ "name": "Later" })).await;
+    assert_eq!((later.0, later.1), (201, false), "{:#}", later.2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_requests_with_one_key_at_once_are_one() {
+    let world = World::start(62, 5).await.unwrap();
+    let body = json!({ "name": "Both" });
+    let both = (0..8).map(|_| once(&world, Role::Owner, "same", "/v1/accounts", &body));
+    let answers = futures::future::join_all(both).await;
+    let made = answers.iter().filter(|(status, replayed, _)| (*status, *replayed) == (201, false)).count();
+    assert_eq!(made, 1, "{answers:#?}");
+    for (status, replayed, body) in &answers {
+        let waits = *status == 409 && body["code"] == "idempotency_key_in_use";
+        assert!(waits || *status == 201, "{status} {replayed} {body:#}");
+    }
+    assert_eq!(world.get("/v1/accounts?q=both").await.unwrap()["data"].as_array().unwrap().len(), 1);
+}

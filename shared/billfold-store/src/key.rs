@@ -5,6 +5,7 @@
 //! | `W` | workspace | that the workspace exists |
 //! | `W#ws` | `CONN` `SETTINGS` `LEASE` `HOOK` `KNOWN` `CATALOGUE` | connection, settings, the running sync, webhook, how far facts are known, the catalogue's revision |
 //! | `W#ws` | `INVITE#hash` | that there is an invitation |
+//! | `W#ws` | `ONCE#hash` | a request with an idempotency key, and its answer |
 //! | `W#ws#Y` | `newest-first#n` | the audit trail |
 //! | `W#ws#R` | run | a run |
 //! | `W#ws#R#run` | `WIN#list#n` `SEEN#list#n#page` | a window with its checkpoint, the ids that a page listed |
@@ -84,6 +85,7 @@ pub(crate) mod sort {
     pub(crate) const SIGNAL_PREFIX: &str = "SIG#";
     pub(crate) const SEEN_PREFIX: &str = "SEEN#";
     pub(crate) const INVITE_PREFIX: &str = "INVITE#";
+    pub(crate) const ONCE_PREFIX: &str = "ONCE#";
 }
 
 pub(crate) fn workspaces() -> String {
@@ -211,6 +213,10 @@ pub(crate) fn invite(hash: &str) -> Key {
 
 pub(crate) fn invite_link(ws: &WorkspaceId, hash: &str) -> Key {
     Key::new(connection(ws).partition, format!("{}{hash}", sort::INVITE_PREFIX))
+}
+
+pub(crate) fn once(ws: &WorkspaceId, hash: &str) -> Key {
+    Key::new(connection(ws).partition, format!("{}{hash}", sort::ONCE_PREFIX))
 }
 
 pub(crate) fn audit_partition(ws: &WorkspaceId) -> String {

@@ -34,6 +34,7 @@ mod key;
 mod ledgers;
 mod local;
 mod money_back;
+mod once;
 mod runs;
 #[cfg(feature = "inside")]
 mod shape;
@@ -57,5 +58,6 @@ pub use invite::{FoundInvite, Invite};
 pub use key::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME, SHARDS};
 pub use ledgers::{LedgerPage, LedgerRow};
 pub use local::{LocalRow, LocalRows};
+pub use once::{Answered, Once};
 pub use runs::{Fence, Saved};
 pub use signals::SignalQuery;

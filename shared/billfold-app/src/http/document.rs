@@ -1,8 +1,10 @@
 //! The OpenAPI document: what the handlers' own types say, completed with what is true of every route, so that no handler
 //! has to repeat it. A handler names its role (`security`), its parameters, its answers and the problems that are its own.
 
+use super::limits::IDEMPOTENCY_KEY_BYTES_MAX;
+use super::once;
 use super::problem::Members;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use billfold_core::id::EndpointId;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -15,7 +17,8 @@ const TOKEN: &str = "token";
 const DESCRIPTION: &str = "Exact Stripe billing state for every account.\n\n\
     Times are RFC 3339 in UTC. Money is an integer in the minor unit of its currency. Lists are pages: `limit`, and \
     `cursor` with the `next_cursor` of the page before. Every no is `application/problem+json` (RFC 9457) with a stable \
-    `code`. The workspace comes from the token and is never in a path. `member` reads; `admin` also changes; `owner` also \
+    `code`. A request that changes something may carry an `Idempotency-Key`: sent again with the same key within a day it \
+    is answered as the first time, with `Idempotent-Replayed: true`, and happens once. The workspace comes from the token and is never in a path. `member` reads; `admin` also changes; `owner` also \
     erases: the role that a route needs is the scope of its security requirement.";
 
 /// What the document begins with.
@@ -85,11 +88,24 @@ fn unsign(value: &mut Value) {
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let role = operation.pointer(&format!("/security/0/{TOKEN}/0")).and_then(Value::as_str).map(str::to_owned);
     let has_body = operation.get("requestBody").is_some();
+    let takes_key = Method::from_bytes(method.to_ascii_uppercase().as_bytes())
+        .is_ok_and(|method| once::takes_key(&method, path));
+    if takes_key {
+        let schema = json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES_MAX,
+            "pattern": "^[!-~]+$" });
+        let key = json!({ "name": "Idempotency-Key", "in": "header", "required": false, "schema": schema,
+            "description": "The request happens once for each key." });
+        match operation["parameters"].as_array_mut() {
+            Some(parameters) => parameters.push(key),
+            None => operation["parameters"] = json!([key]),
+        }
+    }
     let has_query = operation["parameters"].as_array().is_some_and(|all| all.iter().any(|one| one["in"] == "query"));
     operation["operationId"] = Value::String(operation_id(path, method));
     operation["tags"] = json!([path.trim_start_matches("/v1").split('/').nth(1).unwrap_or_default()]);
     let Some(responses) = operation["responses"].as_object_mut() else { return };
-    for status in problems(path, role.as_deref(), has_body, has_query) {
+    let keyed = if takes_key { KEYED.as_slice() } else { &[] };
+    for status in problems(path, role.as_deref(), has_body, has_query).iter().chain(keyed) {
         responses.entry(status.as_str()).or_insert_with(|| json!({ "x-usual": true }));
     }
     for (status, response) in responses {
@@ -97,6 +113,9 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         describe(status, response);
     }
 }
+
+/// The problems that a route can have because it takes an idempotency key.
+const KEYED: [StatusCode; 3] = [StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY, StatusCode::SERVICE_UNAVAILABLE];
 
 /// The problems that a route can have because of what it takes.
 fn problems(path: &str, role: Option<&str>, has_body: bool, has_query: bool) -> Vec<StatusCode> {

@@ -16,6 +16,12 @@ pub const BODY_THROWN_AWAY_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(20);
 /// Longest time for a request: connecting a key asks Stripe a dozen things.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// Longest idempotency key, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// How long an idempotency key holds.
+pub const IDEMPOTENCY_KEY_TIME: Duration = Duration::from_secs(24 * 3600);
+/// Longest answer that is kept for an idempotency key, in bytes; after a longer one the request happens again.
+pub const KEPT_ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Longest file of accounts, in bytes.
 pub const IMPORT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest time for a file of accounts.
@@ -67,6 +73,11 @@ pub(super) fn told() -> Vec<Told> {
         told("Request body", bytes(BODY_BYTES_MAX), "413 `body_too_large`"),
         told("Time for a body to come", seconds(BODY_TIME_MAX), "408 `body_too_slow`"),
         told("Time for a request", seconds(REQUEST_TIME_MAX), "504 `timeout`"),
+        told(
+            "`Idempotency-Key`",
+            format!("{} bytes, {} hours", IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_KEY_TIME.as_secs() / 3600),
+            "422 `idempotency_key_invalid`",
+        ),
         told("File of accounts", bytes(IMPORT_BYTES_MAX), "413 `body_too_large`; what came before is kept"),
         told("Rows of a file", IMPORT_ROWS_MAX.to_string(), "413 `too_many_rows`; what came before is kept"),
         told("Row of a file", bytes(ROW_BYTES_MAX), "the row fails"),

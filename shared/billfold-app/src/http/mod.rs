@@ -10,6 +10,7 @@ mod imports;
 mod invite_page;
 mod invites;
 pub mod limits;
+mod once;
 mod page;
 mod problem;
 mod rates;
@@ -135,6 +136,7 @@ fn finish(routes: OpenApiRouter<Api>, app: App, tokens: Arc<Tokens>, mut more: O
                 "This address does not take this method.",
             )
         })
+        .layer(middleware::from_fn_with_state(api.clone(), once::once))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
