@@ -11,18 +11,18 @@ mod parts;
 mod wire;
 
 use anyhow::{Context as _, bail};
-use billfold_app::{App, Config, ConnectRequest, Handled, Kind, LimitsConfig, Message, OtherData, Parts, Unreceived};
+use billfold_app::{App, ConnectRequest, Handled, Kind, Message, OtherData, Unreceived};
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::fold::Rule;
 use billfold_core::id::{EndpointId, WorkspaceId};
 use billfold_core::run::{Run, StageState, Trigger};
 use billfold_sim::{Change, Delivery, Dice, Sim, Spec, Version};
 use billfold_store::{Store, embedded, inside};
-use billfold_stripe::{Base, Client};
+use billfold_stripe::Client;
 use calls::Calls;
 pub use calls::{Dies, Trouble};
 pub use deaths::run_and_die;
-use parts::{Drawer, Mailbox, SimClock};
+use parts::{Drawer, Mailbox, app};
 use secrecy::SecretString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -476,27 +476,4 @@ impl Simulation {
     pub async fn check(&self) -> anyhow::Result<()> {
         self.compare().await
     }
-}
-
-fn app(
-    sim: &Sim,
-    base: &str,
-    store: &Store,
-    mailbox: &Arc<Mailbox>,
-    vault: &Arc<Drawer>,
-    rule: Rule,
-) -> anyhow::Result<App> {
-    let parts = Parts {
-        store: store.clone(),
-        queue: Arc::<Mailbox>::clone(mailbox),
-        vault: Arc::<Drawer>::clone(vault),
-        clock: Arc::new(SimClock(sim.clone())),
-        config: Config {
-            stripe: Base::parse(base)?,
-            limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e5), endpoint_per_s: Some(1e5) },
-            public_url: "http://127.0.0.1".to_owned(),
-            rates_url: billfold_app::ECB_DAILY_URL.to_owned(),
-        },
-    };
-    Ok(App::with_rule(parts, rule)?)
 }

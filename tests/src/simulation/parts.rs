@@ -1,20 +1,23 @@
 //! A queue that hands out its messages in any order and gives back what a killed worker had in hand, a vault of a few
-//! lines, and the simulation's clock.
+//! lines, the simulation's clock, and the program around them.
 
 use super::calls::Calls;
-use billfold_app::{Clock, Message, Queue, QueueError, Secret, Vault, VaultError};
+use billfold_app::{App, Clock, Config, LimitsConfig, Message, Parts, Queue, QueueError, Secret, Vault, VaultError};
+use billfold_core::fold::Rule;
 use billfold_core::id::WorkspaceId;
 use billfold_sim::Sim;
+use billfold_store::Store;
+use billfold_stripe::Base;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Tells the simulation's time.
-pub(super) struct SimClock(pub(super) Sim);
+struct SimClock(Sim);
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
@@ -147,4 +150,28 @@ impl Vault for Drawer {
         let forget = async move { self.secrets().remove(&(ws.clone(), which.as_str())) };
         async { self.calls.pass(forget).await.map_or(Ok(()), |_| Ok(())) }.boxed()
     }
+}
+
+/// A process of the program.
+pub(super) fn app(
+    sim: &Sim,
+    base: &str,
+    store: &Store,
+    mailbox: &Arc<Mailbox>,
+    vault: &Arc<Drawer>,
+    rule: Rule,
+) -> anyhow::Result<App> {
+    let parts = Parts {
+        store: store.clone(),
+        queue: Arc::<Mailbox>::clone(mailbox),
+        vault: Arc::<Drawer>::clone(vault),
+        clock: Arc::new(SimClock(sim.clone())),
+        config: Config {
+            stripe: Base::parse(base)?,
+            limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e5), endpoint_per_s: Some(1e5) },
+            public_url: "http://127.0.0.1".to_owned(),
+            rates_url: billfold_app::ECB_DAILY_URL.to_owned(),
+        },
+    };
+    Ok(App::with_rule(parts, rule)?)
 }
