@@ -1,10 +1,13 @@
 //! Ids as types, so that a customer can never be passed where an account is meant.
 //!
 //! Stripe's ids are opaque, case-sensitive strings of at most 255 characters (FACTS.md, rule of thumb): nothing
-//! here looks inside one.
+//! here looks inside one. An id is copied from fact to fact and from map to map, so its text is shared and not copied.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// Longest id that is taken, in characters: Stripe's own limit.
 pub const ID_CHARS_MAX: usize = 255;
@@ -29,7 +32,8 @@ fn check(text: &str, is_odd: fn(char) -> bool) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty);
     }
-    if text.len() > ID_BYTES_MAX || text.chars().count() > ID_CHARS_MAX {
+    // No text has more characters than bytes.
+    if text.len() > ID_BYTES_MAX || (text.len() > ID_CHARS_MAX && text.chars().count() > ID_CHARS_MAX) {
         return Err(IdError::TooLong);
     }
     if text.chars().any(is_odd) {
@@ -47,33 +51,54 @@ fn odd_in_ours(c: char) -> bool {
     c.is_control() || c.is_whitespace() || c == '#'
 }
 
+/// Reads an id from a text, wherever the text lies.
+struct Reads<Id>(PhantomData<Id>);
+
+impl<Id: for<'a> TryFrom<&'a str, Error = IdError>> Visitor<'_> for Reads<Id> {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Id, E> {
+        Id::try_from(text).map_err(E::custom)
+    }
+}
+
 macro_rules! ids {
     ($odd:ident: $($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(
             feature = "openapi",
             derive(utoipa::ToSchema),
             schema(value_type = String, min_length = 1, max_length = 255)
         )]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Takes a text as an id.
             ///
             /// # Errors
             /// [`IdError`] if it is empty, too long, or has a character that such an id cannot have.
-            pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
-                let text: String = text.into();
-                check(&text, $odd)?;
-                Ok(Self(text.into_boxed_str()))
+            pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
+                let text = text.as_ref();
+                check(text, $odd)?;
+                Ok(Self(text.into()))
             }
 
             /// The id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = IdError;
+            fn try_from(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
             }
         }
 
@@ -86,7 +111,19 @@ macro_rules! ids {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0.into_string()
+                id.as_str().to_owned()
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                from.deserialize_str(Reads(PhantomData))
             }
         }
 
