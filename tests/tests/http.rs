@@ -387,7 +387,8 @@ async fn erasing_needs_the_name_and_leaves_nothing() {
 
 /// Tells as somebody with an idempotency key; the answer's status, whether it is an earlier one's, and its body.
 async fn once(world: &World, role: Role, key: &str, path: &str, body: &Value) -> (u16, bool, Value) {
-    let request = world.http.post(format!("{}{path}", world.local.url)).bearer_auth(world.token(role).unwrap());
+    let request =
+        reqwest::Client::new().post(format!("{}{path}", world.local.url)).bearer_auth(world.token(role).unwrap());
     let answer = request.header("idempotency-key", key).json(body).send().await.unwrap();
     let (status, replayed) = (answer.status().as_u16(), answer.headers().contains_key("idempotent-replayed"));
     let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();

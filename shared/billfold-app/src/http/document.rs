@@ -88,8 +88,8 @@ fn unsign(value: &mut Value) {
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let role = operation.pointer(&format!("/security/0/{TOKEN}/0")).and_then(Value::as_str).map(str::to_owned);
     let has_body = operation.get("requestBody").is_some();
-    let takes_key = Method::from_bytes(method.to_ascii_uppercase().as_bytes())
-        .is_ok_and(|method| once::takes_key(&method, path));
+    let takes_key =
+        Method::from_bytes(method.to_ascii_uppercase().as_bytes()).is_ok_and(|method| once::takes_key(&method, path));
     if takes_key {
         let schema = json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES_MAX,
             "pattern": "^[!-~]+$" });
@@ -115,7 +115,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
 }
 
 /// The problems that a route can have because it takes an idempotency key.
-const KEYED: [StatusCode; 3] = [StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY, StatusCode::SERVICE_UNAVAILABLE];
+const KEYED: [StatusCode; 3] =
+    [StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY, StatusCode::SERVICE_UNAVAILABLE];
 
 /// The problems that a route can have because of what it takes.
 fn problems(path: &str, role: Option<&str>, has_body: bool, has_query: bool) -> Vec<StatusCode> {
