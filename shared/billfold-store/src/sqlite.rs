@@ -15,6 +15,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The most bytes of a row, as in DynamoDB: names and values.
@@ -26,9 +28,12 @@ const STATEMENTS_KEPT: usize = 64;
 
 /// The version of the file.
 const VERSION: i64 = 1;
-/// Nobody else has the file open, so what was read stays read and nobody is asked for leave.
-const PRAGMAS: &str = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-    PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;";
+/// What is written goes to the log first, and from there into the file by somebody else (`Checkpoints`), because that
+/// waits for the disk. Only if that cannot keep up is the log emptied by whoever writes, at 64 MB.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384;
+    PRAGMA cache_size = -49152; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000;";
+/// Writes after which the log is worth being emptied.
+const WRITES_A_CHECKPOINT: usize = 2000;
 
 /// Attributes that have a column, in the order of the columns.
 const COLUMNS: [&str; 8] = [
@@ -61,8 +66,43 @@ const PUT: &str = "
         sn = excluded.sn, j = excluded.j, more = excluded.more";
 const DELETE: &str = "DELETE FROM rows WHERE pk = ?1 AND sk = ?2";
 
-/// The table.
-pub(crate) struct Sqlite(Mutex<Connection>);
+/// The table. One connection reads and writes, because what one has read another's writing would make it forget.
+pub(crate) struct Sqlite {
+    connection: Mutex<Connection>,
+    checkpoints: Option<Checkpoints>,
+}
+
+/// Empties the log, in a thread that ends with the table.
+struct Checkpoints {
+    due: SyncSender<()>,
+    writes: AtomicUsize,
+}
+
+impl Checkpoints {
+    fn start(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path).map_err(cannot_open)?;
+        connection.execute_batch(PRAGMAS).map_err(cannot_open)?;
+        let (due, dues) = mpsc::sync_channel::<()>(1);
+        let empty = move || {
+            while dues.recv().is_ok() {
+                if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)") {
+                    tracing::warn!(%error, "the log of the store could not be emptied; it is tried again");
+                }
+            }
+        };
+        let started = std::thread::Builder::new().name("checkpoints".into()).spawn(empty);
+        started.map_err(|error| StoreError::Engine(error.to_string()))?;
+        Ok(Self { due, writes: AtomicUsize::new(0) })
+    }
+
+    fn count(&self, writes: usize) {
+        if self.writes.fetch_add(writes, Ordering::Relaxed).saturating_add(writes) >= WRITES_A_CHECKPOINT {
+            self.writes.store(0, Ordering::Relaxed);
+            // One that is under way, or that nobody does any more, is as good.
+            self.due.try_send(()).ok();
+        }
+    }
+}
 
 impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,7 +112,8 @@ impl fmt::Debug for Sqlite {
 
 impl Sqlite {
     pub(crate) fn memory() -> Result<Self, StoreError> {
-        prepared(Connection::open_in_memory().map_err(cannot_open)?)
+        let connection = prepared(Connection::open_in_memory().map_err(cannot_open)?)?;
+        Ok(Self { connection: Mutex::new(connection), checkpoints: None })
     }
 
     /// In a file, which is made if it is not there. What is written survives the death of the process at once, and that of
@@ -80,11 +121,12 @@ impl Sqlite {
     pub(crate) fn file(path: &Path) -> Result<Self, StoreError> {
         let connection = Connection::open(path).map_err(cannot_open)?;
         connection.execute_batch(PRAGMAS).map_err(cannot_open)?;
-        prepared(connection)
+        let connection = prepared(connection)?;
+        Ok(Self { connection: Mutex::new(connection), checkpoints: Some(Checkpoints::start(path)?) })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn one(&self, key: &Key) -> Result<Option<Row>, StoreError> {
@@ -153,6 +195,9 @@ impl Sqlite {
             act(&transaction, action)?;
         }
         transaction.commit().map_err(failed)?;
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.count(actions.len());
+        }
         Ok(Transacted::Done)
     }
 }
@@ -191,8 +236,8 @@ impl Table for Sqlite {
     }
 }
 
-/// The table in a file of this version; a new file becomes one.
-fn prepared(connection: Connection) -> Result<Sqlite, StoreError> {
+/// A connection to a file of this version; a new file becomes one.
+fn prepared(connection: Connection) -> Result<Connection, StoreError> {
     let number = |query| connection.query_row(query, (), |row| row.get::<_, i64>(0)).map_err(cannot_open);
     let (version, tables) = (number("PRAGMA user_version")?, number("SELECT count(*) FROM sqlite_master")?);
     match version {
@@ -207,7 +252,7 @@ fn prepared(connection: Connection) -> Result<Sqlite, StoreError> {
         }
     }
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    Ok(Sqlite(Mutex::new(connection)))
+    Ok(connection)
 }
 
 fn cannot_open(error: rusqlite::Error) -> StoreError {
