@@ -253,6 +253,12 @@ impl Store {
         Ok(writes)
     }
 
+    /// The write that fails if a customer has left an account meanwhile.
+    #[must_use]
+    pub fn still_in(ws: &WorkspaceId, account: &AccountId, customer: &CustomerId) -> Write {
+        Write::check(key::account_customer(ws, account, customer), When::Rev(1))
+    }
+
     /// The given accounts that own domains, of those domains that have an owner.
     ///
     /// # Errors

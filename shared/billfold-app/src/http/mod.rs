@@ -34,6 +34,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use limits::{BODY_BYTES_MAX, IMPORT_TIME_MAX, REQUEST_TIME_MAX};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
@@ -48,6 +49,8 @@ pub struct Api {
     pub(crate) tokens: Arc<Tokens>,
     rates: Arc<rates::Rates>,
     document: Arc<str>,
+    /// What may be asked with an idempotency key.
+    once: Arc<BTreeSet<(Method, String)>>,
 }
 
 /// Every route. `more` are those that this deployment has beside the others; they are under the same limits and in the
@@ -126,7 +129,8 @@ fn finish(routes: OpenApiRouter<Api>, app: App, tokens: Arc<Tokens>, mut more: O
     let mut described = described();
     described.merge(more.to_openapi());
     let (routes, _) = routes.merge(more).split_for_parts();
-    let api = Api { app, tokens, rates: Arc::default(), document: document::text(described).into() };
+    let once = once::routes(&described).into();
+    let api = Api { app, tokens, rates: Arc::default(), document: document::text(described).into(), once };
     routes
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.") })
         .method_not_allowed_fallback(|| async {

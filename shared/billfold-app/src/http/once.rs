@@ -9,14 +9,16 @@ use super::{Api, Problem, body};
 use crate::auth::Caller;
 use crate::refusal::Refusal;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use billfold_store::{Answered, Once};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 use std::time::Duration;
+use utoipa::openapi::OpenApi;
 
 /// The header.
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -29,10 +31,27 @@ pub(super) fn takes_key(method: &Method, path: &str) -> bool {
     changes && path.starts_with("/v1/") && path != "/v1/stripe/invites"
 }
 
+/// The methods and paths of a document that take the key; whatever else is asked is answered as if there were none.
+pub(super) fn routes(described: &OpenApi) -> BTreeSet<(Method, String)> {
+    let mut routes = BTreeSet::new();
+    for (path, item) in &described.paths.paths {
+        let operations = [
+            (Method::POST, &item.post),
+            (Method::PUT, &item.put),
+            (Method::PATCH, &item.patch),
+            (Method::DELETE, &item.delete),
+        ];
+        let there = operations.into_iter().filter(|(method, operation)| operation.is_some() && takes_key(method, path));
+        routes.extend(there.map(|(method, _)| (method, path.clone())));
+    }
+    routes
+}
+
 /// Lets a request through once for each key.
 pub(super) async fn once(State(api): State<Api>, request: Request, next: Next) -> Response {
     let Some(key) = request.headers().get(IDEMPOTENCY_KEY) else { return next.run(request).await };
-    if !takes_key(request.method(), request.uri().path()) || is_file(&request) {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    if !api.once.contains(&(request.method().clone(), path.to_owned())) || is_file(&request) {
         return next.run(request).await;
     }
     let Some(key) = readable(key) else { return unusable().into_response() };
@@ -51,8 +70,8 @@ fn is_file(request: &Request) -> bool {
 }
 
 fn readable(key: &HeaderValue) -> Option<String> {
-    let key = key.to_str().ok()?.trim();
-    (!key.is_empty() && key.len() <= IDEMPOTENCY_KEY_BYTES_MAX).then(|| key.to_owned())
+    let is_visible = key.as_bytes().iter().all(u8::is_ascii_graphic);
+    (is_visible && (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len())).then(|| key.to_str().ok())?.map(str::to_owned)
 }
 
 fn unusable() -> Problem {
@@ -142,7 +161,7 @@ mod tests {
         check(&[b'x'; IDEMPOTENCY_KEY_BYTES_MAX], true);
         check(&[b'x'; IDEMPOTENCY_KEY_BYTES_MAX + 1], false);
         check(b"", false);
-        check(b"  ", false);
+        check(b"a b", false);
         check("\u{e9}".as_bytes(), false);
     }
 

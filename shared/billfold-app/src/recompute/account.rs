@@ -6,8 +6,11 @@ use billfold_core::billing::{self, AccountBilling, CustomerFacts};
 use billfold_core::facts::Customer;
 use billfold_core::id::{AccountId, CustomerId};
 use billfold_core::matching::{Belongs, account_name, account_of_domain, belongs};
-use billfold_store::{AccountRow, AccountRows, AccountSource, CustomerRows, ListRow, Write};
+use billfold_store::{AccountRow, AccountRows, AccountSource, CustomerRows, ListRow, Store, Write};
 use std::collections::BTreeSet;
+
+/// Members of a new account that must still be in it when it is written; the transaction has room for these.
+const MEMBERS_CHECKED_MAX: usize = 20;
 
 /// What an account came to: groups of writes, each whole, in their order.
 pub(super) struct Computed {
@@ -42,6 +45,11 @@ impl Batch {
         // notice.
         if somebody_came || stored.account.as_ref().is_none_or(|before| before.row != account) {
             writes.push(stored.put_account(&self.ws, &account)?);
+        }
+        if stored.account.is_none() {
+            // Whoever moved them on has found no account that could be taken away.
+            let still_in = members.iter().map(|customer| Store::still_in(&self.ws, id, customer));
+            writes.extend(still_in.take(MEMBERS_CHECKED_MAX));
         }
         if stored.list.as_ref().is_none_or(|before| before.row != list) {
             writes.push(stored.put_list(&self.ws, &list)?);
