@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark speaks on the terminal")]
 
 mod backfill;
+mod cold;
 mod deliveries;
 mod figure;
 mod money;
@@ -15,12 +16,15 @@ use backfill::Plan;
 use clap::Parser;
 use comfy_table::Table;
 use figure::Figure;
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// The plan that is about webhooks.
 const WEBHOOKS: &str = "webhooks";
 /// The plan that is about the engine.
 const MONEY: &str = "money";
+/// The plan that is about functions; it needs `cargo xtask package --arch x86_64` and is run only when it is named.
+const COLD: &str = "cold";
 /// More customers would make no webhook larger.
 const WEBHOOK_CUSTOMERS_MAX: u32 = 5000;
 
@@ -30,7 +34,7 @@ struct Arguments {
     /// Customers of the simulated business; 20,000 are about 100,000 objects.
     #[arg(long, default_value_t = 20_000)]
     customers: u32,
-    /// Only the plan of this name: standard, sandbox, faults, unlimited, webhooks, money.
+    /// Only the plan of this name: standard, sandbox, faults, unlimited, webhooks, money, cold.
     #[arg(long)]
     plan: Option<String>,
     /// Also write the figures as JSON to this file.
@@ -50,11 +54,14 @@ async fn main() -> anyhow::Result<()> {
     if arguments.deliveries {
         return deliveries::run(arguments.customers).await;
     }
+    if arguments.plan.as_deref() == Some(COLD) {
+        return cold(arguments.json.as_deref()).await;
+    }
     let is_wanted = |name: &str| arguments.plan.as_ref().is_none_or(|plan| plan == name);
     let plans: Vec<Plan> = Plan::all().into_iter().filter(|plan| is_wanted(plan.name)).collect();
     if plans.is_empty() && !is_wanted(WEBHOOKS) && !is_wanted(MONEY) {
         bail!(
-            "there is no such plan; the plans are: {}, {WEBHOOKS}, {MONEY}",
+            "there is no such plan; the plans are: {}, {WEBHOOKS}, {MONEY}, {COLD}",
             Plan::all().map(|plan| plan.name).join(", ")
         );
     }
@@ -80,8 +87,22 @@ async fn main() -> anyhow::Result<()> {
         missed.extend(figures.rows().iter().filter_map(Figure::missed));
         all.push(serde_json::to_value(figures)?);
     }
-    if let Some(path) = arguments.json {
-        std::fs::write(&path, serde_json::to_vec_pretty(&all)?).with_context(|| path.display().to_string())?;
+    conclude(&all, arguments.json.as_deref(), &missed)
+}
+
+/// How long functions take to start.
+async fn cold(json: Option<&Path>) -> anyhow::Result<()> {
+    println!("{COLD}: functions from their start to the first call and the first answer, AWS answering at once");
+    let all = cold::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).await?;
+    let rows: Vec<Figure> = all.iter().flat_map(cold::Figures::rows).collect();
+    println!("{}\n", table(rows.iter().map(Figure::row).collect()));
+    let missed: Vec<String> = rows.iter().filter_map(Figure::missed).collect();
+    conclude(&all.into_iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?, json, &missed)
+}
+
+fn conclude(all: &[Value], json: Option<&Path>, missed: &[String]) -> anyhow::Result<()> {
+    if let Some(path) = json {
+        std::fs::write(path, serde_json::to_vec_pretty(all)?).with_context(|| path.display().to_string())?;
     }
     if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }
 }

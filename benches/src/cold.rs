@@ -1,0 +1,177 @@
+//! Functions from the start of their process to the first call of Lambda's Runtime API, and to their first answer; and how
+//! large they are. What AWS adds to it (a machine, the network) is not in it: every call to AWS is answered at once, with
+//! nothing found.
+
+use crate::figure::Figure;
+use anyhow::{Context as _, bail, ensure};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get, post};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc};
+
+/// Starts of each function; the middle one is told.
+const STARTS: usize = 9;
+/// Only a function that hangs comes near it.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+/// A function, the sample that it is given, and its limit.
+const FUNCTIONS: [(&str, &str, f64); 6] = [
+    ("webhook", "http-webhook", 60.0),
+    ("query", "http-query", 90.0),
+    ("connect", "http-connect", 90.0),
+    ("sync", "sqs-sync", 90.0),
+    ("recompute", "sqs-recompute", 90.0),
+    ("sweep", "schedule-sweep", 90.0),
+];
+const BINARY_MB: f64 = 15.0;
+const MB: f64 = 1024.0 * 1024.0;
+
+/// What was measured of one function.
+#[derive(Debug, Serialize)]
+pub struct Figures {
+    function: &'static str,
+    first_call_ms: f64,
+    first_answer_ms: f64,
+    binary_mb: f64,
+    #[serde(skip)]
+    limit_ms: f64,
+}
+
+impl Figures {
+    /// As a line of the table.
+    pub fn rows(&self) -> Vec<Figure> {
+        let ms = |value: f64| format!("{}: {value:.0} ms", self.function);
+        let mb = |value: f64| format!("{}: {value:.1} MB", self.function);
+        vec![
+            Figure::plain("start to first call", ms(self.first_call_ms)),
+            Figure::at_most("start to first answer", self.first_answer_ms, self.limit_ms, ms),
+            Figure::at_most("binary, stripped", self.binary_mb, BINARY_MB, mb),
+        ]
+    }
+}
+
+/// The Runtime API and AWS, as one function sees them.
+struct Lambda {
+    event: Bytes,
+    calls: mpsc::UnboundedSender<Instant>,
+    answers: mpsc::UnboundedSender<Instant>,
+    given: Mutex<bool>,
+}
+
+async fn next(State(lambda): State<Arc<Lambda>>) -> Response {
+    lambda.calls.send(Instant::now()).ok();
+    if std::mem::replace(&mut *lambda.given.lock().await, true) {
+        std::future::pending::<()>().await;
+    }
+    let arn = "arn:aws:lambda:eu-west-1:000000000000:function:bench";
+    let headers = [
+        ("lambda-runtime-aws-request-id", "bench"),
+        ("lambda-runtime-deadline-ms", "99999999999999"),
+        ("lambda-runtime-invoked-function-arn", arn),
+        ("content-type", "application/json"),
+    ];
+    (headers, lambda.event.clone()).into_response()
+}
+
+async fn answered(State(lambda): State<Arc<Lambda>>) -> &'static str {
+    lambda.answers.send(Instant::now()).ok();
+    "{}"
+}
+
+/// Nothing is found, and everything is taken.
+async fn aws(headers: HeaderMap) -> Response {
+    let kind = headers.get("content-type").cloned();
+    let mut answer = "{}".into_response();
+    if let Some(kind) = kind {
+        answer.headers_mut().insert("content-type", kind);
+    }
+    answer
+}
+
+/// Starts every function that was packaged.
+pub async fn run(root: &Path) -> anyhow::Result<Vec<Figures>> {
+    let mut all = Vec::new();
+    for (function, sample, limit_ms) in FUNCTIONS {
+        let binary = root.join(format!("target/lambda/billfold-{function}/bootstrap"));
+        ensure!(binary.exists(), "{} is not there: run `cargo xtask package --arch x86_64` first", binary.display());
+        let event = std::fs::read(root.join(format!("events/{sample}.json"))).with_context(|| sample.to_owned())?;
+        let (mut calls, mut answers) = (Vec::new(), Vec::new());
+        for _ in 0..STARTS {
+            let (call, answer) = start(&binary, event.clone().into()).await.with_context(|| function.to_owned())?;
+            calls.push(call);
+            answers.push(answer);
+        }
+        all.push(Figures {
+            function,
+            first_call_ms: middle(calls),
+            first_answer_ms: middle(answers),
+            binary_mb: crate::backfill::to_f64(std::fs::metadata(&binary)?.len()) / MB,
+            limit_ms,
+        });
+    }
+    Ok(all)
+}
+
+/// Milliseconds to the first call and to the first answer.
+async fn start(binary: &PathBuf, event: Bytes) -> anyhow::Result<(f64, f64)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (calls, mut called) = mpsc::unbounded_channel();
+    let (answers, mut answer) = mpsc::unbounded_channel();
+    let lambda = Arc::new(Lambda { event, calls, answers, given: Mutex::new(false) });
+    let routes = Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
+        .route("/2018-06-01/runtime/invocation/{id}/error", post(answered))
+        .fallback(any(aws))
+        .with_state(lambda);
+    let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+    let url = format!("http://{address}");
+    let started = Instant::now();
+    let mut process = Command::new(binary)
+        .env_clear()
+        .envs([
+            ("AWS_LAMBDA_RUNTIME_API", address.to_string().as_str()),
+            ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "bench"),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "bench"),
+            ("AWS_SECRET_ACCESS_KEY", "bench"),
+            ("AWS_ENDPOINT_URL", &url),
+            ("STACK_NAME", "bench"),
+            ("TABLE_NAME", "bench"),
+            ("SYNC_QUEUE_URL", &format!("{url}/000000000000/sync")),
+            ("RECOMPUTE_QUEUE_URL", &format!("{url}/000000000000/recompute")),
+            ("SECRETS_PREFIX", "billfold/bench"),
+            ("PUBLIC_URL", &url),
+            ("STRIPE_API_BASE", &url),
+            ("RATES_URL", &url),
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let both = async { (called.recv().await, answer.recv().await) };
+    let seen = tokio::time::timeout(ANSWERED_WITHIN, both).await;
+    process.kill()?;
+    process.wait()?;
+    server.abort();
+    let Ok((Some(call), Some(answer))) = seen else { bail!("it never answered") };
+    let since = |at: Instant| at.duration_since(started).as_secs_f64() * 1000.0;
+    Ok((since(call), since(answer)))
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
