@@ -33,7 +33,7 @@ impl Asked {
         asked.insert((ws.clone(), coupon.clone()))
     }
 
-    /// A sync is worth another try.
+    /// A sync is worth another try, and so is what nobody was told.
     pub(crate) fn forget(&self, ws: &WorkspaceId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _)| of != ws);
     }
@@ -49,7 +49,8 @@ pub(crate) async fn ask(
     for (coupon, holder) in unknown(catalogue, customers) {
         if app.asked_coupons().is_new(ws, &coupon) {
             let message = Message::Coupon { workspace: ws.clone(), coupon, holder };
-            app.queue().send(message, Duration::ZERO).await?;
+            let sent = app.queue().send(message, Duration::ZERO).await;
+            sent.inspect_err(|_| app.asked_coupons().forget(ws))?;
         }
     }
     Ok(())

@@ -18,8 +18,9 @@ const DESCRIPTION: &str = "Exact Stripe billing state for every account.\n\n\
     Times are RFC 3339 in UTC. Money is an integer in the minor unit of its currency. Lists are pages: `limit`, and \
     `cursor` with the `next_cursor` of the page before. Every no is `application/problem+json` (RFC 9457) with a stable \
     `code`. A request that changes something may carry an `Idempotency-Key`: sent again with the same key within a day it \
-    is answered as the first time, with `Idempotent-Replayed: true`, and happens once. The workspace comes from the token and is never in a path. `member` reads; `admin` also changes; `owner` also \
-    erases: the role that a route needs is the scope of its security requirement.";
+    is answered as the first time, with `Idempotent-Replayed: true`, and happens once. The workspace comes from the token \
+    and is never in a path. `member` reads; `admin` also changes; `owner` also erases: the role that a route needs is the \
+    scope of its security requirement.";
 
 /// What the document begins with.
 pub(super) fn begin() -> OpenApi {

@@ -2,7 +2,8 @@
 //! and happens once.
 //!
 //! A key is the caller's own and holds for a day. Only what happened is kept: a no, or a failure, gives the key back. Not
-//! for files of accounts, which may be sent again as they are, and not for invitations, whose links are never stored.
+//! for files of accounts and for erasing, which may be sent again as they are, and not for invitations, whose links are never
+//! stored.
 
 use super::limits::{IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_KEY_TIME, KEPT_ANSWER_BYTES_MAX, REQUEST_TIME_MAX};
 use super::{Api, Problem, body};
@@ -28,7 +29,7 @@ const REPLAYED: &str = "idempotent-replayed";
 /// Whether a route takes the key.
 pub(super) fn takes_key(method: &Method, path: &str) -> bool {
     let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
-    changes && path.starts_with("/v1/") && path != "/v1/stripe/invites"
+    changes && path.starts_with("/v1/") && !["/v1/stripe/invites", "/v1/data"].contains(&path)
 }
 
 /// The methods and paths of a document that take the key; whatever else is asked is answered as if there were none.
@@ -172,8 +173,9 @@ mod tests {
 
     #[test]
     fn what_only_reads_and_what_makes_links_takes_no_key() {
-        assert!(takes_key(&Method::POST, "/v1/accounts") && takes_key(&Method::DELETE, "/v1/data"));
+        assert!(takes_key(&Method::POST, "/v1/accounts") && takes_key(&Method::DELETE, "/v1/stripe"));
         assert!(!takes_key(&Method::GET, "/v1/accounts") && !takes_key(&Method::POST, "/v1/stripe/invites"));
+        assert!(!takes_key(&Method::DELETE, "/v1/data"), "it would outlive what it erases");
         assert!(!takes_key(&Method::POST, "/webhooks/stripe/we_1") && !takes_key(&Method::POST, "/invites/token"));
     }
 }
