@@ -180,7 +180,6 @@ fn sample(name: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "it takes many minutes: cargo xtask stack"]
 async fn the_deployed_stack_does_what_one_process_does() {
     let mut twins = Twins::start(51).await;
     assert_eq!(twins.twin.connect().await.unwrap().status, StatusCode::CREATED);
