@@ -5,20 +5,8 @@ use crate::queue::QueueError;
 use crate::vault::VaultError;
 use billfold_core::id::RunId;
 use billfold_store::StoreError;
+pub use billfold_store::chain;
 use std::error::Error;
-
-/// An error and everything behind it, in one line.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
-}
 
 /// A use case's no.
 #[derive(Debug, thiserror::Error)]

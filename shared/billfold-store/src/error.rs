@@ -78,6 +78,12 @@ where
     if let Some(said) = error.as_service_error().filter(|said| said.code().is_some()) {
         return format!("{}: {}", said.code().unwrap_or_default(), said.message().unwrap_or_default());
     }
+    chain(error)
+}
+
+/// An error and everything behind it, in one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -50,9 +50,9 @@ pub use client::{Store, Write};
 pub use connection::{Lease, LeaseHeld, Started};
 pub use dirty::{Mark, Subject};
 pub use erase::Erase;
-pub use error::StoreError;
 #[cfg(feature = "dynamodb")]
 pub use error::sdk_error;
+pub use error::{StoreError, chain};
 pub use facts::{CustomerRows, FactPlace, FactRow, StoredFact};
 pub use invite::{FoundInvite, Invite};
 pub use key::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME, SHARDS};
