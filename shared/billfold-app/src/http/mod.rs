@@ -35,7 +35,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use limits::{BODY_BYTES_MAX, IMPORT_TIME_MAX, REQUEST_TIME_MAX};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -48,9 +48,17 @@ pub struct Api {
     pub(crate) app: App,
     pub(crate) tokens: Arc<Tokens>,
     rates: Arc<rates::Rates>,
-    document: Arc<str>,
+    described: Arc<Described>,
+}
+
+/// Made when it is first asked for: a function that starts has no time for it.
+type Described = LazyLock<Document, Box<dyn FnOnce() -> Document + Send>>;
+
+/// What the routes say of themselves.
+struct Document {
+    text: String,
     /// What may be asked with an idempotency key.
-    once: Arc<BTreeSet<(Method, String)>>,
+    once: BTreeSet<(Method, String)>,
 }
 
 /// Every route. `more` are those that this deployment has beside the others; they are under the same limits and in the
@@ -126,11 +134,15 @@ fn described() -> utoipa::openapi::OpenApi {
 
 /// What holds for every route.
 fn finish(routes: OpenApiRouter<Api>, app: App, tokens: Arc<Tokens>, mut more: OpenApiRouter<Api>) -> Router {
-    let mut described = described();
-    described.merge(more.to_openapi());
+    let beside = more.to_openapi();
+    let document = move || {
+        let mut described = described();
+        described.merge(beside);
+        Document { once: once::routes(&described), text: document::text(described) }
+    };
     let (routes, _) = routes.merge(more).split_for_parts();
-    let once = once::routes(&described).into();
-    let api = Api { app, tokens, rates: Arc::default(), document: document::text(described).into(), once };
+    let described: Described = LazyLock::new(Box::new(document));
+    let api = Api { app, tokens, rates: Arc::default(), described: Arc::new(described) };
     routes
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address.") })
         .method_not_allowed_fallback(|| async {
@@ -159,7 +171,7 @@ async fn healthz(State(api): State<Api>, stranger: Stranger) -> Result<&'static 
 #[utoipa::path(get, path = "/openapi.json", responses((status = 200, body = serde_json::Value)), security(()))]
 async fn openapi(State(api): State<Api>, stranger: Stranger) -> Result<impl IntoResponse, Problem> {
     stranger.counted(&api)?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], api.document.to_string()))
+    Ok(([(header::CONTENT_TYPE, "application/json")], api.described.text.clone()))
 }
 
 /// No request keeps anybody waiting longer than [`REQUEST_TIME_MAX`]; only a file of accounts may take longer.

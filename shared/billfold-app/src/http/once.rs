@@ -52,7 +52,7 @@ pub(super) fn routes(described: &OpenApi) -> BTreeSet<(Method, String)> {
 pub(super) async fn once(State(api): State<Api>, request: Request, next: Next) -> Response {
     let Some(key) = request.headers().get(IDEMPOTENCY_KEY) else { return next.run(request).await };
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    if !api.once.contains(&(request.method().clone(), path.to_owned())) || is_file(&request) {
+    if !api.described.once.contains(&(request.method().clone(), path.to_owned())) || is_file(&request) {
         return next.run(request).await;
     }
     let Some(key) = readable(key) else { return unusable().into_response() };
