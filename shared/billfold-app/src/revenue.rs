@@ -7,12 +7,13 @@ use billfold_core::billing::{self, AccountBilling, CustomerFacts};
 use billfold_core::id::{AccountId, WorkspaceId};
 use billfold_core::ledger::{self, AtRisk, Flows, Month, MonthSummary, Months, Movement, Position, Retention};
 use billfold_core::money::{Currency, Money, Overflow};
-use billfold_core::mrr::{Preset, SubscriptionMrr};
+use billfold_core::mrr::{Catalogue, Preset, SubscriptionMrr};
 use billfold_store::{LedgerPage, LedgerRow, SHARDS};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Ledgers that are read together.
@@ -44,7 +45,7 @@ pub struct Point {
 
 /// Why an account's MRR is what it is.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Explanation {
+pub struct Explanation<'a> {
     /// The account.
     pub account_id: AccountId,
     /// The moment that it is about.
@@ -62,7 +63,17 @@ pub struct Explanation {
     /// What one unit of other currencies is worth in the workspace's, as decimal text.
     pub rates: BTreeMap<Currency, String>,
     /// Every subscription, those that do not count as well.
-    pub subscriptions: Vec<SubscriptionMrr>,
+    pub subscriptions: Vec<SubscriptionMrr<'a>>,
+}
+
+/// What an account's MRR is worked out from, as it was read at one moment.
+pub struct Basis {
+    account_id: AccountId,
+    as_of: Timestamp,
+    preset: Preset,
+    settings: billing::Settings,
+    catalogue: Arc<Catalogue>,
+    facts: Vec<CustomerFacts>,
 }
 
 /// Totals of a workspace.
@@ -133,45 +144,32 @@ impl App {
         })
     }
 
-    /// Why an account's MRR is what it is, worked out from the facts as they are now.
+    /// What an account's MRR is worked out from, with the facts as they are now.
     ///
     /// # Errors
     /// [`Refusal`] if there is no such account.
-    pub async fn explain(&self, ws: &WorkspaceId, id: &AccountId) -> Result<Explanation, Refusal> {
+    pub async fn basis(&self, ws: &WorkspaceId, id: &AccountId) -> Result<Basis, Refusal> {
         let rows = self.store().account_rows(ws, id).await?;
         if rows.account.is_none() {
             return Err(Refusal::not_found("account"));
         }
         let settings = self.settings(ws).await?;
-        let billing_settings = settings.billing();
         let catalogue = self.catalogue(ws).await?;
         let read = rows.customers.iter().map(|customer| self.store().customer_rows(ws, customer));
         let read = futures::future::try_join_all(read).await?;
-        let facts: Vec<CustomerFacts> = read
-            .into_iter()
-            .map(|rows| CustomerFacts {
-                customer: rows.customer,
-                subscriptions: rows.subscriptions,
-                invoices: rows.invoices,
-                money_back: rows.money_back,
-            })
-            .collect();
-        let now = self.now();
-        let billing = billing::account(&billing_settings, &catalogue, &facts, now);
-        let converted = |currency: &&Currency| **currency != billing.mrr.currency;
-        let rates = billing_settings.rates.iter().flat_map(|rates| &rates.per_unit);
-        let used =
-            rates.filter(|(currency, _)| billing.mrr_by_currency.keys().filter(converted).any(|c| c == *currency));
-        Ok(Explanation {
+        let facts = read.into_iter().map(|rows| CustomerFacts {
+            customer: rows.customer,
+            subscriptions: rows.subscriptions,
+            invoices: rows.invoices,
+            money_back: rows.money_back,
+        });
+        Ok(Basis {
             account_id: id.clone(),
-            as_of: now,
+            as_of: self.now(),
             preset: settings.mrr_preset,
-            mrr: billing.mrr,
-            arr: billing.arr,
-            rates: used.map(|(currency, rate)| (*currency, rate.clone())).collect(),
-            rates_as_of: billing.rates_as_of,
-            subscriptions: billing::explain(&billing_settings, &catalogue, &facts, now),
-            mrr_by_currency: billing.mrr_by_currency,
+            settings: settings.billing(),
+            catalogue,
+            facts: facts.collect(),
         })
     }
 
@@ -236,6 +234,30 @@ impl App {
             }
         }
         Ok(found)
+    }
+}
+
+impl Basis {
+    /// Why the account's MRR is what it is.
+    #[must_use]
+    pub fn explain(&self) -> Explanation<'_> {
+        let Self { as_of, settings, catalogue, facts, .. } = self;
+        let billing = billing::account(settings, catalogue, facts, *as_of);
+        let converted = |currency: &&Currency| **currency != billing.mrr.currency;
+        let rates = settings.rates.iter().flat_map(|rates| &rates.per_unit);
+        let used =
+            rates.filter(|(currency, _)| billing.mrr_by_currency.keys().filter(converted).any(|c| c == *currency));
+        Explanation {
+            account_id: self.account_id.clone(),
+            as_of: *as_of,
+            preset: self.preset,
+            mrr: billing.mrr,
+            arr: billing.arr,
+            rates: used.map(|(currency, rate)| (*currency, rate.clone())).collect(),
+            rates_as_of: billing.rates_as_of,
+            subscriptions: billing::explain(settings, catalogue, facts, *as_of),
+            mrr_by_currency: billing.mrr_by_currency,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Api, Problem};
 use crate::revenue::{Explanation, SummaryView, Trajectory};
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use billfold_core::id::AccountId;
 use billfold_core::ledger::{Month, Months};
 use billfold_core::signal::{Signal, SignalState, SignalType};
@@ -68,15 +69,12 @@ pub(super) async fn trajectory(
     get,
     path = "/v1/accounts/{id}/mrr/explain",
     params(("id" = AccountId, Path, description = "The account's id")),
-    responses((status = 200, body = Explanation)),
+    responses((status = 200, body = Explanation<'static>)),
     security(("token" = ["member"]))
 )]
-pub(super) async fn explain(
-    State(api): State<Api>,
-    who: Member,
-    Id(id): Id<AccountId>,
-) -> Result<Json<Explanation>, Problem> {
-    Ok(Json(api.app.explain(&who.0.workspace, &id).await?))
+pub(super) async fn explain(State(api): State<Api>, who: Member, Id(id): Id<AccountId>) -> Result<Response, Problem> {
+    let basis = api.app.basis(&who.0.workspace, &id).await?;
+    Ok(Json(basis.explain()).into_response())
 }
 
 /// What all accounts come to, month by month

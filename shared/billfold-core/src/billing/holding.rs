@@ -48,7 +48,7 @@ impl<'a> Holding<'a> {
 impl Held {
     /// What a subscription is worth, by its explanation.
     #[must_use]
-    pub fn of(subscription: &Subscription, mrr: &SubscriptionMrr) -> Self {
+    pub fn of(subscription: &Subscription, mrr: &SubscriptionMrr<'_>) -> Self {
         let mut sold: Vec<Sold> = subscription
             .items
             .iter()
@@ -87,7 +87,7 @@ fn worth_after_trial(one: &Explained<'_>, settings: &Settings, catalogue: &Catal
 }
 
 /// A month's worth of what counts, before discounts, rounded; zero where it does not fit.
-fn gross(mrr: &SubscriptionMrr) -> i64 {
+fn gross(mrr: &SubscriptionMrr<'_>) -> i64 {
     let counts = |counted: bool, rule: Rule| counted || rule == Rule::Free;
     let monthly = mrr.items.iter().filter(|item| counts(item.counted, item.rule)).map(|item| {
         let amount = item.amount.unwrap_or(Exact::ZERO);

@@ -151,7 +151,7 @@ pub const INVOICES_SHOWN: usize = 10;
 /// One subscription with its explanation and its customer's facts.
 struct Explained<'a> {
     subscription: &'a Subscription,
-    mrr: SubscriptionMrr,
+    mrr: SubscriptionMrr<'a>,
     facts: &'a CustomerFacts,
 }
 
@@ -212,12 +212,12 @@ pub fn compute<'a>(
 
 /// Explains every subscription of an account, those of test clocks and those that are over as well.
 #[must_use]
-pub fn explain(
-    settings: &Settings,
-    catalogue: &Catalogue,
-    customers: &[CustomerFacts],
+pub fn explain<'a>(
+    settings: &'a Settings,
+    catalogue: &'a Catalogue,
+    customers: &'a [CustomerFacts],
     now: Timestamp,
-) -> Vec<SubscriptionMrr> {
+) -> Vec<SubscriptionMrr<'a>> {
     explained(settings, catalogue, customers, now).map(|one| one.mrr).collect()
 }
 

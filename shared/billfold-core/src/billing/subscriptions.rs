@@ -4,7 +4,7 @@ use super::totals::in_own;
 use super::trial::{Trial, TrialState};
 use super::{Explained, Settings};
 use crate::facts::{Recurring, Subscription, SubscriptionItem, SubscriptionStatus};
-use crate::id::SubscriptionId;
+use crate::id::{ProductId, SubscriptionId};
 use crate::money::Money;
 use crate::mrr::ItemMrr;
 use jiff::Timestamp;
@@ -103,9 +103,9 @@ pub(super) fn main<'a, 'b>(ranked: &'b [Explained<'a>]) -> Option<&'b Explained<
 /// The name of what was bought: the product's, else the merchant's own name for the price, else an id.
 pub(super) fn plan(one: &Explained<'_>) -> Option<String> {
     let (item, explained) = largest_item(one)?;
-    let named = explained.product_name.clone().or_else(|| item.price.nickname.clone());
-    let id = explained.product_id.as_ref().map_or_else(|| item.price.id.to_string(), ToString::to_string);
-    Some(named.unwrap_or(id))
+    let named = explained.product_name.or(item.price.nickname.as_deref());
+    let id = || explained.product_id.map_or(item.price.id.as_str(), ProductId::as_str);
+    Some(named.unwrap_or_else(id).to_owned())
 }
 
 /// When a subscription is billed next; `None` unless it is live and goes on after the running period.
@@ -115,7 +115,7 @@ pub(super) fn renews_at(subscription: &Subscription) -> Option<Timestamp> {
     (!ends).then_some(renews_at)
 }
 
-fn largest_item<'b>(one: &'b Explained<'_>) -> Option<(&'b SubscriptionItem, &'b ItemMrr)> {
+fn largest_item<'b>(one: &'b Explained<'_>) -> Option<(&'b SubscriptionItem, &'b ItemMrr<'b>)> {
     let items = one.subscription.items.iter().zip(&one.mrr.items);
     // Of equals the first: `max_by_key` would take the last.
     items.rev().max_by_key(|(_, explained)| explained.monthly)

@@ -9,39 +9,38 @@ use crate::facts::{Interval, Price, PriceAmount, Recurring, Rounding, Tier, Tier
 use crate::money::{Currency, Exact};
 
 /// The cost of a quantity, with what it was worked out from.
-pub(super) struct Priced {
+pub(super) struct Priced<'a> {
     pub(super) billed_quantity: i64,
-    pub(super) unit_amount: Option<String>,
-    pub(super) tiers: Vec<TierUse>,
+    pub(super) unit_amount: Option<&'a str>,
+    pub(super) tiers: Vec<TierUse<'a>>,
     pub(super) amount: Exact,
 }
 
 /// Prices a quantity in a currency; tiers and other currencies may come from the catalogue.
-pub(super) fn licensed(
-    catalogue: &Catalogue,
-    price: &Price,
+pub(super) fn licensed<'a>(
+    catalogue: &'a Catalogue,
+    price: &'a Price,
     quantity: Option<i64>,
     currency: Currency,
-) -> Result<Priced, NotComputable> {
+) -> Result<Priced<'a>, NotComputable> {
     let quantity = quantity.ok_or(NotComputable::NoQuantity)?;
     if quantity < 0 {
         return Err(NotComputable::NegativeQuantity);
     }
     let billed_quantity = price.transform_quantity.as_ref().map_or(Ok(quantity), |by| transformed(quantity, by))?;
-    let known = catalogue.price(&price.id);
     let own = in_currency(price, currency);
-    let theirs = known.and_then(|price| in_currency(price, currency));
-    if own.is_none() && theirs.is_none() {
+    let theirs = || catalogue.price(&price.id).and_then(|price| in_currency(price, currency));
+    if own.is_none() && theirs().is_none() {
         return Err(NotComputable::NoCurrencyOption(currency));
     }
-    let either = || own.into_iter().chain(theirs);
     let Some(mode) = &price.tiers_mode else {
-        let unit =
-            either().find_map(|amount| amount.unit_amount_decimal.as_ref()).ok_or(NotComputable::NoUnitAmount)?;
+        let unit = |amount: &'a PriceAmount| amount.unit_amount_decimal.as_deref();
+        let unit = own.and_then(unit).or_else(|| theirs().and_then(unit)).ok_or(NotComputable::NoUnitAmount)?;
         let amount = Exact::whole(billed_quantity).times(price_of(unit)?)?;
-        return Ok(Priced { billed_quantity, unit_amount: Some(unit.clone()), tiers: Vec::new(), amount });
+        return Ok(Priced { billed_quantity, unit_amount: Some(unit), tiers: Vec::new(), amount });
     };
-    let tiers = either().find_map(|amount| amount.tiers.as_deref()).filter(|tiers| !tiers.is_empty());
+    let tiers = |amount: &'a PriceAmount| amount.tiers.as_deref();
+    let tiers = own.and_then(tiers).or_else(|| theirs().and_then(tiers)).filter(|tiers| !tiers.is_empty());
     let tiers = tiers.ok_or(NotComputable::NoTiers)?;
     let tiers = tiered(mode, tiers, billed_quantity)?;
     let amount = tiers.iter().try_fold(Exact::ZERO, |sum, tier| sum.plus(tier.amount))?;
@@ -87,7 +86,7 @@ fn transformed(quantity: i64, by: &TransformQuantity) -> Result<i64, NotComputab
     }
 }
 
-fn tiered(mode: &TiersMode, tiers: &[Tier], quantity: i64) -> Result<Vec<TierUse>, NotComputable> {
+fn tiered<'a>(mode: &TiersMode, tiers: &'a [Tier], quantity: i64) -> Result<Vec<TierUse<'a>>, NotComputable> {
     check_order(tiers)?;
     match mode {
         TiersMode::Volume => {
@@ -100,7 +99,7 @@ fn tiered(mode: &TiersMode, tiers: &[Tier], quantity: i64) -> Result<Vec<TierUse
 }
 
 /// The first tier is reached at quantity zero, so its flat amount is always due.
-fn graduated(tiers: &[Tier], quantity: i64) -> Result<Vec<TierUse>, NotComputable> {
+fn graduated(tiers: &[Tier], quantity: i64) -> Result<Vec<TierUse<'_>>, NotComputable> {
     let mut uses = Vec::new();
     let mut below = 0i64;
     for tier in tiers {
@@ -131,7 +130,7 @@ fn check_order(tiers: &[Tier]) -> Result<(), NotComputable> {
     Ok(())
 }
 
-fn tier_use(tier: &Tier, quantity: i64) -> Result<TierUse, NotComputable> {
+fn tier_use(tier: &Tier, quantity: i64) -> Result<TierUse<'_>, NotComputable> {
     if tier.unit_amount_decimal.is_none() && tier.flat_amount_decimal.is_none() {
         return Err(NotComputable::NoUnitAmount);
     }
@@ -140,8 +139,8 @@ fn tier_use(tier: &Tier, quantity: i64) -> Result<TierUse, NotComputable> {
     Ok(TierUse {
         up_to: tier.up_to,
         quantity,
-        unit_amount: tier.unit_amount_decimal.clone(),
-        flat_amount: tier.flat_amount_decimal.clone(),
+        unit_amount: tier.unit_amount_decimal.as_deref(),
+        flat_amount: tier.flat_amount_decimal.as_deref(),
         amount: units.plus(part(&tier.flat_amount_decimal)?)?,
     })
 }

@@ -240,7 +240,7 @@ pub(crate) fn product(id: &str, name: &str) -> Fact {
 }
 
 /// What a subscription is judged by in a test; the default is the default policy and nothing else.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Given {
     pub(crate) policy: Policy,
     pub(crate) catalogue: Catalogue,
@@ -253,13 +253,16 @@ impl Given {
         Self { policy: preset.policy(), ..Self::default() }
     }
 
-    pub(crate) fn judge(&self, judged: &Subscription) -> SubscriptionMrr {
+    /// The answer borrows what it is about, which is kept until the test is over.
+    pub(crate) fn judge(&self, judged: &Subscription) -> SubscriptionMrr<'static> {
+        let (given, judged): (&'static Self, &'static Subscription) =
+            (Box::leak(Box::new(self.clone())), Box::leak(Box::new(judged.clone())));
         let context = Context {
-            policy: &self.policy,
+            policy: &given.policy,
             now: now(),
-            catalogue: &self.catalogue,
-            customer: self.customer.as_ref(),
-            invoices: &self.invoices,
+            catalogue: &given.catalogue,
+            customer: given.customer.as_ref(),
+            invoices: &given.invoices,
         };
         subscription(&context, judged)
     }

@@ -5,9 +5,10 @@
 
 use crate::facts::{AppliedDiscount, Coupon, Discount, Fact, Price};
 use crate::id::{CouponId, DiscountId, PriceId, ProductId};
-use std::collections::HashMap;
+use foldhash::HashMap;
 
-/// Prices, coupons, product names and whole discounts, by id.
+/// Prices, coupons, product names and whole discounts, by id. Each subscription looks up several, so the hash is a fast
+/// one; the ids are the merchant's own.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     prices: HashMap<PriceId, Price>,

@@ -20,9 +20,9 @@ struct Known<'a> {
 }
 
 /// What a coupon takes off.
-enum Value {
+enum Value<'a> {
     /// A percentage of 0 to 100, and its text.
-    Percent(Exact, String),
+    Percent(Exact, &'a str),
     /// Minor units of the subscription's currency.
     Amount(i64),
     /// Minor units of a currency that the subscription does not bill in.
@@ -32,7 +32,7 @@ enum Value {
 /// What is to be done with a discount.
 struct Terms<'a> {
     /// The step as it is shown; what is before and after it is filled in item by item.
-    step: DiscountStep,
+    step: DiscountStep<'a>,
     /// `None` where the step's rule skips it.
     takes: Option<Takes>,
     /// The only products it applies to; empty for all.
@@ -47,12 +47,12 @@ enum Takes {
 }
 
 /// Applies one discount to the items of its scope that count.
-pub(super) fn apply(
-    context: &Context<'_>,
+pub(super) fn apply<'a>(
+    context: &Context<'a>,
     currency: Currency,
-    applied: &AppliedDiscount,
+    applied: &'a AppliedDiscount,
     scope: Scope,
-    works: &mut [Work<'_>],
+    works: &mut [Work<'a>],
 ) {
     let terms = match terms(context, currency, applied, scope) {
         Ok(terms) => terms,
@@ -93,11 +93,11 @@ fn terms<'a>(
         (None, Value::Amount(amount)) => (subtracted(products), Some(Takes::Amount(Exact::whole(*amount)))),
     };
     let (kind, text) = match value {
-        Value::Percent(_, text) => (DiscountKind::Percent, text),
-        Value::Amount(amount) | Value::OtherCurrency(amount) => (DiscountKind::Amount, amount.to_string()),
+        Value::Percent(_, text) => (DiscountKind::Percent, text.into()),
+        Value::Amount(amount) | Value::OtherCurrency(amount) => (DiscountKind::Amount, amount.to_string().into()),
     };
     let step = DiscountStep {
-        coupon_id: Some(known.discount.coupon_id.clone()),
+        coupon_id: Some(&known.discount.coupon_id),
         kind: Some(kind),
         value: Some(text),
         ..step(&known.discount.id, scope, rule)
@@ -105,9 +105,9 @@ fn terms<'a>(
     Ok(Terms { step, takes, products: products.unwrap_or_default() })
 }
 
-fn step(discount: &DiscountId, scope: Scope, rule: DiscountRule) -> DiscountStep {
+fn step(discount_id: &DiscountId, scope: Scope, rule: DiscountRule) -> DiscountStep<'_> {
     DiscountStep {
-        discount_id: discount.clone(),
+        discount_id,
         coupon_id: None,
         scope,
         kind: None,
@@ -171,14 +171,14 @@ impl<'a> Known<'a> {
         self.coupon.applies_to.as_deref().or(theirs)
     }
 
-    fn value(&self, currency: Currency) -> Result<Value, NotComputable> {
+    fn value(&self, currency: Currency) -> Result<Value<'a>, NotComputable> {
         let impossible = || NotComputable::CouponValue(self.coupon.id.to_string());
         if let Some(text) = &self.coupon.percent_off {
             let percent = Exact::from_decimal(text)?;
             if percent.is_negative() || percent > Exact::whole(100) {
                 return Err(impossible());
             }
-            return Ok(Value::Percent(percent, text.clone()));
+            return Ok(Value::Percent(percent, text));
         }
         let Some(own) = self.coupon.amount_off else {
             return Err(NotComputable::CouponWithoutValue(self.coupon.id.to_string()));
@@ -195,13 +195,13 @@ impl<'a> Known<'a> {
     }
 }
 
-impl Terms<'_> {
-    fn skip(&self, work: &mut Work<'_>, rule: DiscountRule) {
+impl<'a> Terms<'a> {
+    fn skip(&self, work: &mut Work<'a>, rule: DiscountRule) {
         let step = DiscountStep { rule, before: work.left, after: work.left, ..self.step.clone() };
         work.out.discounts.push(step);
     }
 
-    fn take(&self, work: &mut Work<'_>, spread_over: Option<Exact>, after: Result<Exact, Overflow>) {
+    fn take(&self, work: &mut Work<'a>, spread_over: Option<Exact>, after: Result<Exact, Overflow>) {
         match after {
             Ok(after) => {
                 let step = DiscountStep { before: work.left, spread_over, after, ..self.step.clone() };
@@ -217,10 +217,10 @@ impl Terms<'_> {
         if self.products.is_empty() {
             return Ok(true);
         }
-        work.out.product_id.as_ref().map(|id| self.products.contains(id)).ok_or(NotComputable::ProductUnknown)
+        work.out.product_id.map(|id| self.products.contains(id)).ok_or(NotComputable::ProductUnknown)
     }
 
-    fn take_percent(&self, works: &mut [Work<'_>], percent: Exact) {
+    fn take_percent(&self, works: &mut [Work<'a>], percent: Exact) {
         for work in works.iter_mut().filter(|work| work.out.counted) {
             match self.covers(work) {
                 Err(reason) => work.fail(&reason),
@@ -236,7 +236,7 @@ impl Terms<'_> {
     }
 
     /// Spreads an amount over the items that carry it, in proportion to what is left of them and never below zero.
-    fn take_amount(&self, works: &mut [Work<'_>], amount: Exact) {
+    fn take_amount(&self, works: &mut [Work<'a>], amount: Exact) {
         let mut bearing = Vec::new();
         let mut companion_fails = false;
         for work in works.iter_mut() {

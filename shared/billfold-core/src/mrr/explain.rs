@@ -2,6 +2,9 @@
 //!
 //! For an item that counts the printed numbers chain exactly: `amount`, then each discount's `before` and `after`, then
 //! the tax's, then × `factor` is `monthly`. Amounts are minor units as text, fractions written `5000/3`.
+//!
+//! Names and ids are borrowed from the facts: an explanation is worked out for every subscription of every account, and
+//! most are dropped unread.
 
 use super::reason::{DiscountRule, Rule, TaxRule};
 use crate::facts::{Interval, SubscriptionStatus, TiersMode};
@@ -14,13 +17,13 @@ use std::borrow::Cow;
 /// What a subscription is worth a month and a year, and why (MRR.md §1 to §3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct SubscriptionMrr {
+pub struct SubscriptionMrr<'a> {
     /// The subscription.
-    pub subscription_id: SubscriptionId,
+    pub subscription_id: &'a SubscriptionId,
     /// Who pays.
-    pub customer_id: CustomerId,
+    pub customer_id: &'a CustomerId,
     /// Where it stands.
-    pub status: SubscriptionStatus,
+    pub status: &'a SubscriptionStatus,
     /// True when at least one item counts.
     pub counted: bool,
     /// What decided about it.
@@ -29,7 +32,7 @@ pub struct SubscriptionMrr {
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub why: Cow<'static, str>,
     /// Its items, in Stripe's order.
-    pub items: Vec<ItemMrr>,
+    pub items: Vec<ItemMrr<'a>>,
     /// A month's worth in exact minor units: the sum of the items' `monthly`.
     pub exact: Exact,
     /// `exact`, rounded half to even.
@@ -51,15 +54,15 @@ pub struct ScheduledChurn {
 /// What one item is worth a month, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ItemMrr {
+pub struct ItemMrr<'a> {
     /// The item.
-    pub item_id: ItemId,
+    pub item_id: &'a ItemId,
     /// Its price.
-    pub price_id: PriceId,
+    pub price_id: &'a PriceId,
     /// What is priced.
-    pub product_id: Option<ProductId>,
+    pub product_id: Option<&'a ProductId>,
     /// The product's name, else the merchant's own name for the price, where the catalogue has either.
-    pub product_name: Option<String>,
+    pub product_name: Option<&'a str>,
     /// True when it adds something to the MRR.
     pub counted: bool,
     /// What decided about it.
@@ -68,7 +71,7 @@ pub struct ItemMrr {
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub why: Cow<'static, str>,
     /// The unit of the billing period; `None` for one-time prices.
-    pub interval: Option<Interval>,
+    pub interval: Option<&'a Interval>,
     /// How many of them make a period.
     pub interval_count: Option<i64>,
     /// Units, as subscribed.
@@ -76,17 +79,17 @@ pub struct ItemMrr {
     /// Units after `transform_quantity`: what is multiplied by the price.
     pub billed_quantity: Option<i64>,
     /// Minor units for each unit, as decimal text; `None` for tiers and usage.
-    pub unit_amount: Option<String>,
+    pub unit_amount: Option<&'a str>,
     /// How the tiers count; `None` where there are none.
-    pub tiers_mode: Option<TiersMode>,
+    pub tiers_mode: Option<&'a TiersMode>,
     /// The tiers that were reached; their amounts add up to `amount`.
-    pub tiers: Vec<TierUse>,
+    pub tiers: Vec<TierUse<'a>>,
     /// What a billing period costs before discounts.
     pub amount: Option<Exact>,
     /// The discounts, in the order in which they were subtracted or skipped.
-    pub discounts: Vec<DiscountStep>,
+    pub discounts: Vec<DiscountStep<'a>>,
     /// What became of the tax that the price includes.
-    pub tax: Option<TaxStep>,
+    pub tax: Option<TaxStep<'a>>,
     /// From one billing period to one month: `1/12` for a year.
     pub factor: Option<Exact>,
     /// A month's worth; zero for what does not count.
@@ -96,15 +99,15 @@ pub struct ItemMrr {
 /// One tier that a quantity reaches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct TierUse {
+pub struct TierUse<'a> {
     /// The last quantity in the tier; `None` for the last tier.
     pub up_to: Option<i64>,
     /// Units that are counted at this tier's price.
     pub quantity: i64,
     /// Minor units for each, as decimal text.
-    pub unit_amount: Option<String>,
+    pub unit_amount: Option<&'a str>,
     /// Minor units for reaching it, as decimal text.
-    pub flat_amount: Option<String>,
+    pub flat_amount: Option<&'a str>,
     /// `quantity` × `unit_amount` + `flat_amount`.
     pub amount: Exact,
 }
@@ -137,17 +140,18 @@ pub enum DiscountKind {
 /// One discount on one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct DiscountStep {
+pub struct DiscountStep<'a> {
     /// The discount.
-    pub discount_id: DiscountId,
+    pub discount_id: &'a DiscountId,
     /// Its coupon, where it is known.
-    pub coupon_id: Option<CouponId>,
+    pub coupon_id: Option<&'a CouponId>,
     /// Where it is applied.
     pub scope: Scope,
     /// What it takes off.
     pub kind: Option<DiscountKind>,
     /// Percent, or minor units of the subscription's currency, as decimal text.
-    pub value: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub value: Option<Cow<'a, str>>,
     /// What became of it.
     pub rule: DiscountRule,
     /// What was left before it.
@@ -161,11 +165,11 @@ pub struct DiscountStep {
 /// What became of inclusive tax.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct TaxStep {
+pub struct TaxStep<'a> {
     /// Taken out, or kept because no rate is known.
     pub rule: TaxRule,
     /// The invoice whose lines say the rate.
-    pub invoice_id: Option<InvoiceId>,
+    pub invoice_id: Option<&'a InvoiceId>,
     /// Tax for each unit of net: `1/5` is 20 %.
     pub rate: Option<Exact>,
     /// With the tax.
@@ -174,11 +178,11 @@ pub struct TaxStep {
     pub after: Exact,
 }
 
-impl SubscriptionMrr {
+impl SubscriptionMrr<'_> {
     /// What could not be worked out: each item with its reason, or the subscription as a whole.
     pub fn not_computable(&self) -> impl Iterator<Item = (Option<&ItemId>, &str)> {
         let items = self.items.iter().filter(|item| item.rule == Rule::NotComputable);
         let whole = (self.rule == Rule::NotComputable && items.clone().next().is_none()).then_some(self.why.as_ref());
-        whole.map(|why| (None, why)).into_iter().chain(items.map(|item| (Some(&item.item_id), item.why.as_ref())))
+        whole.map(|why| (None, why)).into_iter().chain(items.map(|item| (Some(item.item_id), item.why.as_ref())))
     }
 }

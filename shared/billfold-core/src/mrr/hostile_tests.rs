@@ -9,7 +9,7 @@ use crate::facts::{
 };
 use proptest::prelude::*;
 
-fn judge(subscription: &Subscription) -> SubscriptionMrr {
+fn judge(subscription: &Subscription) -> SubscriptionMrr<'static> {
     Given::default().judge(subscription)
 }
 

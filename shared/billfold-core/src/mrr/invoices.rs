@@ -10,17 +10,17 @@ use crate::money::{Exact, sum_minor};
 use jiff::Timestamp;
 
 /// Tax for each unit of net, and the invoice that says so (MRR.md §2, row tax).
-pub(super) struct InclusiveRate {
-    pub(super) invoice_id: InvoiceId,
+pub(super) struct InclusiveRate<'a> {
+    pub(super) invoice_id: &'a InvoiceId,
     pub(super) rate: Exact,
 }
 
 /// The rate at which the newest telling invoice taxed an item: by the item's own lines, else by the subscription's.
-pub(super) fn inclusive_rate(
-    context: &Context<'_>,
+pub(super) fn inclusive_rate<'a>(
+    context: &Context<'a>,
     subscription: &Subscription,
     item: &SubscriptionItem,
-) -> Option<InclusiveRate> {
+) -> Option<InclusiveRate<'a>> {
     newest_first(context, subscription).into_iter().filter(|invoice| invoice.status != InvoiceStatus::Draft).find_map(
         |invoice| {
             let own = || invoice.lines.iter().filter(|line| line.subscription_item.as_ref() == Some(&item.id));
@@ -29,7 +29,7 @@ pub(super) fn inclusive_rate(
             } else {
                 rate(invoice.lines.iter().filter(|line| line.tax_inclusive != 0))
             };
-            rate.map(|rate| InclusiveRate { invoice_id: invoice.id.clone(), rate })
+            rate.map(|rate| InclusiveRate { invoice_id: &invoice.id, rate })
         },
     )
 }

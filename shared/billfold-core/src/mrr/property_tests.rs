@@ -57,7 +57,7 @@ prop_compose! {
     }
 }
 
-fn judge(subscription: &Subscription) -> SubscriptionMrr {
+fn judge(subscription: &Subscription) -> SubscriptionMrr<'static> {
     let taxed = crate::facts::Invoice { lines: vec![line("a", 12_345, 0, 2_057)], ..invoice("in_1", -3, 0) };
     Given { invoices: vec![taxed], ..Given::default() }.judge(subscription)
 }

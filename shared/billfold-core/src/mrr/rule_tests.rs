@@ -225,7 +225,7 @@ fn the_catalogue_completes_what_a_payload_leaves_out() {
     let facts = [Fact::Price(Box::new(whole)), product("a", "Seats")];
     let judged = Given { catalogue: catalogue(facts), ..Given::default() }.judge(&subscription);
     check(&judged, Rule::ActiveCounts, 9_500);
-    assert_eq!(judged.items[0].product_name.as_deref(), Some("Seats"));
+    assert_eq!(judged.items[0].product_name, Some("Seats"));
     assert_eq!(judged.items[0].tiers.len(), 2);
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Work<'a> {
     /// From one billing period to a month.
     pub(super) factor: Exact,
     /// The explanation so far; `counted` says whether the item is still in.
-    pub(super) out: ItemMrr,
+    pub(super) out: ItemMrr<'a>,
 }
 
 /// Why a subscription counts or does not, as a whole.
@@ -32,7 +32,7 @@ struct Verdict {
 /// What a subscription is worth a month and a year, item by item (MRR.md §1 to §3). Never fails: what cannot be worked
 /// out is `not_computable` in the answer and adds nothing to it.
 #[must_use]
-pub fn subscription(context: &Context<'_>, subscription: &Subscription) -> SubscriptionMrr {
+pub fn subscription<'a>(context: &Context<'a>, subscription: &'a Subscription) -> SubscriptionMrr<'a> {
     let verdict = verdict(context, subscription);
     let mut works: Vec<Work<'_>> =
         subscription.items.iter().map(|item| open(context, subscription, item, &verdict)).collect();
@@ -40,7 +40,7 @@ pub fn subscription(context: &Context<'_>, subscription: &Subscription) -> Subsc
     for work in works.iter_mut().filter(|work| work.out.counted) {
         take_out_tax(context, subscription, work);
     }
-    let items: Vec<ItemMrr> = works.into_iter().map(Work::close).collect();
+    let items = works.into_iter().map(Work::close).collect();
     add_up(subscription, verdict, items)
 }
 
@@ -99,7 +99,7 @@ fn cancel_scheduled(subscription: &Subscription) -> bool {
 
 /// Begins an item's explanation: what it is, what it costs a period, and whether it counts by the rows about items.
 fn open<'a>(
-    context: &Context<'_>,
+    context: &Context<'a>,
     subscription: &Subscription,
     item: &'a SubscriptionItem,
     verdict: &Verdict,
@@ -121,17 +121,17 @@ fn open<'a>(
 }
 
 /// Fills in amount and factor; the answer names the rule that leaves the item out.
-fn price(
-    context: &Context<'_>,
+fn price<'a>(
+    context: &Context<'a>,
     subscription: &Subscription,
-    item: &SubscriptionItem,
-    work: &mut Work<'_>,
+    item: &'a SubscriptionItem,
+    work: &mut Work<'a>,
 ) -> Result<Option<Rule>, NotComputable> {
     let price = &item.price;
     let Some(recurring) = price.recurring.as_ref().filter(|_| price.kind != PriceKind::OneTime) else {
         return Ok(Some(Rule::OneTimePrice));
     };
-    work.out.interval = Some(recurring.interval.clone());
+    work.out.interval = Some(&recurring.interval);
     work.out.interval_count = Some(recurring.interval_count);
     let amount = match &recurring.usage_type {
         UsageType::Licensed => {
@@ -160,7 +160,7 @@ fn price(
 
 /// Item discounts first, then the subscription's; the customer's only where the subscription has none of its own
 /// (MRR.md §1).
-fn subtract_discounts(context: &Context<'_>, subscription: &Subscription, works: &mut [Work<'_>]) {
+fn subtract_discounts<'a>(context: &Context<'a>, subscription: &'a Subscription, works: &mut [Work<'a>]) {
     let currency = subscription.currency;
     for work in works.iter_mut() {
         for applied in &work.item.discounts {
@@ -177,7 +177,7 @@ fn subtract_discounts(context: &Context<'_>, subscription: &Subscription, works:
 }
 
 /// Row tax of MRR.md §2.
-fn take_out_tax(context: &Context<'_>, subscription: &Subscription, work: &mut Work<'_>) {
+fn take_out_tax<'a>(context: &Context<'a>, subscription: &Subscription, work: &mut Work<'a>) {
     if !work.item.price.tax_inclusive || context.policy.inclusive_tax == InclusiveTax::Keep {
         return;
     }
@@ -198,7 +198,7 @@ fn take_out_tax(context: &Context<'_>, subscription: &Subscription, work: &mut W
 }
 
 /// Sums the items and rounds once (MRR.md §3).
-fn add_up(subscription: &Subscription, verdict: Verdict, items: Vec<ItemMrr>) -> SubscriptionMrr {
+fn add_up<'a>(subscription: &'a Subscription, verdict: Verdict, items: Vec<ItemMrr<'a>>) -> SubscriptionMrr<'a> {
     let currency = subscription.currency;
     let sums = rounded(&items);
     let (exact, mrr, arr) = sums.unwrap_or((Exact::ZERO, 0, 0));
@@ -214,9 +214,9 @@ fn add_up(subscription: &Subscription, verdict: Verdict, items: Vec<ItemMrr>) ->
         (Ok(_), _) => verdict,
     };
     SubscriptionMrr {
-        subscription_id: subscription.id.clone(),
-        customer_id: subscription.customer.clone(),
-        status: subscription.status.clone(),
+        subscription_id: &subscription.id,
+        customer_id: &subscription.customer,
+        status: &subscription.status,
         counted,
         rule: decided.rule,
         why: decided.why,
@@ -228,7 +228,7 @@ fn add_up(subscription: &Subscription, verdict: Verdict, items: Vec<ItemMrr>) ->
     }
 }
 
-fn rounded(items: &[ItemMrr]) -> Result<(Exact, i64, i64), Overflow> {
+fn rounded(items: &[ItemMrr<'_>]) -> Result<(Exact, i64, i64), Overflow> {
     let exact = items.iter().try_fold(Exact::ZERO, |sum, item| sum.plus(item.monthly))?;
     let yearly = exact.times(Exact::whole(MONTHS_A_YEAR))?;
     Ok((exact, exact.round_half_even()?, yearly.round_half_even()?))
@@ -253,15 +253,15 @@ fn because(reason: &NotComputable) -> Cow<'static, str> {
 }
 
 impl<'a> Work<'a> {
-    fn new(context: &Context<'_>, item: &'a SubscriptionItem, verdict: &Verdict) -> Self {
-        let known = context.catalogue.price(&item.price.id);
-        let product_id = item.price.product.clone().or_else(|| known?.product.clone());
-        let product_name = product_id.as_ref().and_then(|id| context.catalogue.product_name(id));
-        let name = product_name.or_else(|| known.and_then(|price| price.nickname.as_deref()));
+    fn new(context: &Context<'a>, item: &'a SubscriptionItem, verdict: &Verdict) -> Self {
+        let catalogue = context.catalogue;
+        let known = || catalogue.price(&item.price.id);
+        let product_id = item.price.product.as_ref().or_else(|| known()?.product.as_ref());
+        let product_name = product_id.and_then(|id| catalogue.product_name(id));
         let out = ItemMrr {
-            item_id: item.id.clone(),
-            price_id: item.price.id.clone(),
-            product_name: name.map(str::to_owned),
+            item_id: &item.id,
+            price_id: &item.price.id,
+            product_name: product_name.or_else(|| known()?.nickname.as_deref()),
             product_id,
             counted: verdict.counts,
             rule: verdict.rule,
@@ -271,7 +271,7 @@ impl<'a> Work<'a> {
             quantity: item.quantity,
             billed_quantity: None,
             unit_amount: None,
-            tiers_mode: item.price.tiers_mode.clone(),
+            tiers_mode: item.price.tiers_mode.as_ref(),
             tiers: Vec::new(),
             amount: None,
             discounts: Vec::new(),
@@ -308,7 +308,7 @@ impl<'a> Work<'a> {
     }
 
     /// From a period to a month, which ends the explanation.
-    fn close(mut self) -> ItemMrr {
+    fn close(mut self) -> ItemMrr<'a> {
         if self.out.counted {
             match self.left.times(self.factor) {
                 Err(overflow) => self.fail(&overflow.into()),
