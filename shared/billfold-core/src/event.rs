@@ -67,6 +67,9 @@ pub const ENABLED_EVENTS: [&str; 52] = [
 
 /// The oldest version whose objects are read as they come (FACTS.md §1.3); older ones are fetched.
 const OLDEST_READ: &str = "2020-08-27";
+/// The oldest version whose subscriptions are read as they come. Before it they do not say that an item is in a trial of
+/// its own, and before basil not when the period of each item ends (FACTS.md §1.3).
+const OLDEST_SUBSCRIPTION_READ: &str = "2026-09-30";
 /// The newest release whose objects are read as they come. Its later months only add fields; a later release is fetched.
 const NEWEST_READ: (&str, &str) = ("2026-09-30", "endive");
 
@@ -253,14 +256,15 @@ fn about(name: &str, object: &str) -> About {
     }
 }
 
-/// Whether objects of an API version are read as they come; those of any other are fetched by id.
+/// Whether objects of a kind are read as an API version renders them; those of any other version are fetched by id.
 #[must_use]
-pub fn is_readable(api_version: Option<&str>) -> bool {
+pub fn is_readable(kind: Kind, api_version: Option<&str>) -> bool {
     let Some(version) = api_version else { return false };
     let (date, release) = version.split_once('.').unwrap_or((version, ""));
     let is_date = date.len() == 10 && date.parse::<jiff::civil::Date>().is_ok();
+    let oldest = if kind == Kind::Subscription { OLDEST_SUBSCRIPTION_READ } else { OLDEST_READ };
     let (newest, newest_release) = NEWEST_READ;
-    is_date && date >= OLDEST_READ && (date <= newest || release == newest_release) && release != "preview"
+    is_date && date >= oldest && (date <= newest || release == newest_release) && release != "preview"
 }
 
 /// Whether a payload says all that the same object says when it is fetched. Discounts and what a price or a coupon

@@ -114,12 +114,14 @@ fn versions_in_reach_are_read_and_the_others_fetched() {
     for version in
         ["2020-08-27", "2024-06-20", "2025-02-24.acacia", "2025-08-27.basil", "2026-09-30.endive", "2026-11-25.endive"]
     {
-        assert!(is_readable(Some(version)), "{version}");
+        assert!(is_readable(Kind::Invoice, Some(version)), "{version}");
+        let says_all = version.contains("endive");
+        assert_eq!(is_readable(Kind::Subscription, Some(version)), says_all, "{version}");
     }
     for version in ["2019-12-03", "2015-10-16", "2027-03-31.fern", "2026-10-14.preview", "latest", ""] {
-        assert!(!is_readable(Some(version)), "{version}");
+        assert!(!is_readable(Kind::Invoice, Some(version)), "{version}");
     }
-    assert!(!is_readable(None));
+    assert!(!is_readable(Kind::Invoice, None));
 }
 
 #[test]

@@ -51,9 +51,13 @@ pub(crate) struct Ticket {
 
 impl Delivered {
     fn new(event: Event, ticket: Ticket) -> Self {
-        // What only touches its object does not carry all of it.
-        let touches = matches!(event.about, About::Touched(..));
-        let fits = is_readable(event.api_version.as_deref()) && event.object.len() <= PAYLOAD_BYTES_MAX && !touches;
+        let fits = match &event.about {
+            About::Object(kind, _) | About::Deleted(kind, _) => {
+                is_readable(*kind, event.api_version.as_deref()) && event.object.len() <= PAYLOAD_BYTES_MAX
+            }
+            // What only touches its object does not carry all of it.
+            About::Touched(..) | About::Nothing => false,
+        };
         Self {
             id: event.id,
             created: event.created,

@@ -5,7 +5,8 @@ use super::counts_by_status;
 use crate::business::Business;
 use crate::fraction::Fraction;
 use crate::model::{
-    CouponDuration, CouponValue, Discount, Idx, Interval, Item, Subscription, SubscriptionStatus, TaxBehavior, Unix,
+    CouponDuration, CouponValue, Discount, Idx, Interval, InvoiceStatus, Item, Subscription, SubscriptionStatus,
+    TaxBehavior, Unix,
 };
 use crate::pricing;
 
@@ -125,18 +126,20 @@ fn take_off(business: &Business, row: &Subscription, discount: &Discount, shares
     }
 }
 
-/// What is left of a price with its tax inside, at the rate of the latest invoice's lines.
+/// What is left of a price with its tax inside, at the rate of the lines of the latest invoice that has something to tax:
+/// one over nothing says no rate.
 fn inclusive_rate(business: &Business, row: &Subscription) -> Fraction {
     let inclusive = row.items.iter().any(|item| business.prices[item.price].tax_behavior == TaxBehavior::Inclusive);
     let Some(latest) = row.latest_invoice.filter(|_| inclusive) else {
         return Fraction::ONE;
     };
-    let taxes = business.invoices[latest].lines.iter().filter_map(|line| line.tax);
-    let (net, gross) = taxes
-        .filter(|tax| tax.inclusive)
-        .fold((0, 0), |(net, gross), tax| (net + tax.taxable, gross + tax.taxable + tax.amount));
-    if gross <= 0 {
-        return Fraction::ONE;
-    }
-    Fraction::new(i128::from(net), i128::from(gross))
+    let subscription = business.invoices[latest].subscription;
+    let invoices = business.customers[row.customer].invoices.iter().rev().map(|place| &business.invoices[*place]);
+    let own = invoices.filter(|one| one.subscription == subscription && one.status != InvoiceStatus::Draft);
+    let taxed = own.map(|invoice| {
+        let taxes = invoice.lines.iter().filter_map(|line| line.tax).filter(|tax| tax.inclusive);
+        taxes.fold((0, 0), |(net, gross), tax| (net + tax.taxable, gross + tax.taxable + tax.amount))
+    });
+    let telling = taxed.into_iter().find(|(_, gross)| *gross > 0);
+    telling.map_or(Fraction::ONE, |(net, gross)| Fraction::new(i128::from(net), i128::from(gross)))
 }
