@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::business::Business;
 use crate::ids::Kind;
-use crate::model::{Idx, Unix};
+use crate::model::{Idx, Subscription, Unix};
 use crate::render::Target;
 use crate::sim::Sim;
 use crate::world::{Snapshot, World};
@@ -268,8 +268,20 @@ impl<'a> Changing<'a> {
     /// Changes an object and emits that it was updated, unless nothing is different.
     fn update(&mut self, kind: &str, target: Target, change: impl FnOnce(&mut Business)) {
         let before = self.world.snapshot(target);
+        let row = self.subscription_row(target).cloned();
         change(&mut self.world.business);
-        self.updated_since(kind, target, &before);
+        // An event shows ten items of a subscription; a change of the eleventh is news as well.
+        if self.subscription_row(target) != row.as_ref() || self.world.differs(target, &before) {
+            let number = self.world.emit(kind, target, Some(&before));
+            self.events.push(number);
+        }
+    }
+
+    fn subscription_row(&self, target: Target) -> Option<&Subscription> {
+        match target {
+            Target::Subscription(place) => self.business().subscriptions.get(place),
+            _ => None,
+        }
     }
 
     /// Emits that an object was updated, unless it is as it was.

@@ -135,6 +135,22 @@ fn items_come_and_go_but_one_stays() {
 }
 
 #[test]
+fn a_change_of_an_item_beyond_the_ten_that_are_shown_is_news() {
+    let story = Story::new();
+    let prices = story.sim.read(|b| b.prices.iter().map(|(place, _)| b.id(Kind::Price, place)).collect::<Vec<_>>());
+    for price in prices {
+        drop(story.sim.apply(&Change::AddItem { subscription: story.own(), price, quantity: 1 }));
+    }
+    let eleventh = story.sim.read(|b| {
+        let number = crate::business::join(story.place(), b.subscriptions[story.place()].items[10].serial);
+        b.ids.encode(Kind::SubscriptionItem, number)
+    });
+    let change = Change::SetQuantity { subscription: story.own(), item: Some(eleventh), quantity: 7 };
+    assert_eq!(story.kinds(&change), ["customer.subscription.updated"]);
+    assert!(story.kinds(&change).is_empty(), "nothing is different");
+}
+
+#[test]
 fn discounts_come_and_go_with_their_events() {
     let story = Story::new();
     let change = Change::AddDiscount { subscription: story.own(), coupon: "NONPROFIT50".to_owned() };
