@@ -113,7 +113,7 @@ fn prepare(sim: &Sim, url: &str, count: usize) -> anyhow::Result<(Prepared, VecD
 }
 
 /// What happens every day: customers are edited, seats are bought, invoices are paid or not.
-fn change(sim: &Sim, dice: &mut Dice) -> Option<Change> {
+pub fn change(sim: &Sim, dice: &mut Dice) -> Option<Change> {
     sim.read(|business| match dice.below(10) {
         0..3 => {
             let place = u32::try_from(dice.index(business.customers.len())).ok()?;

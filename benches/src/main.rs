@@ -5,9 +5,11 @@
 
 mod backfill;
 mod cold;
+mod cost;
 mod deliveries;
 mod figure;
 mod money;
+mod prices;
 mod simulation;
 mod webhooks;
 
@@ -25,6 +27,10 @@ const WEBHOOKS: &str = "webhooks";
 const MONEY: &str = "money";
 /// The plan that is about functions; it needs `cargo xtask package --arch x86_64` and is run only when it is named.
 const COLD: &str = "cold";
+/// The plan that is about money to be paid to AWS; it is run only when it is named.
+const COST: &str = "cost";
+/// Customers of its business: what one object or event costs does not depend on how many there are.
+const COST_CUSTOMERS: u32 = 1000;
 /// More customers would make no webhook larger.
 const WEBHOOK_CUSTOMERS_MAX: u32 = 5000;
 
@@ -34,7 +40,7 @@ struct Arguments {
     /// Customers of the simulated business; 20,000 are about 100,000 objects.
     #[arg(long, default_value_t = 20_000)]
     customers: u32,
-    /// Only the plan of this name: standard, sandbox, faults, unlimited, webhooks, money, cold.
+    /// Only the plan of this name: standard, sandbox, faults, unlimited, webhooks, money, cold, cost.
     #[arg(long)]
     plan: Option<String>,
     /// Also write the figures as JSON to this file.
@@ -57,11 +63,14 @@ async fn main() -> anyhow::Result<()> {
     if arguments.plan.as_deref() == Some(COLD) {
         return cold(arguments.json.as_deref()).await;
     }
+    if arguments.plan.as_deref() == Some(COST) {
+        return cost(arguments.json.as_deref()).await;
+    }
     let is_wanted = |name: &str| arguments.plan.as_ref().is_none_or(|plan| plan == name);
     let plans: Vec<Plan> = Plan::all().into_iter().filter(|plan| is_wanted(plan.name)).collect();
     if plans.is_empty() && !is_wanted(WEBHOOKS) && !is_wanted(MONEY) {
         bail!(
-            "there is no such plan; the plans are: {}, {WEBHOOKS}, {MONEY}, {COLD}",
+            "there is no such plan; the plans are: {}, {WEBHOOKS}, {MONEY}, {COLD}, {COST}",
             Plan::all().map(|plan| plan.name).join(", ")
         );
     }
@@ -98,6 +107,21 @@ async fn cold(json: Option<&Path>) -> anyhow::Result<()> {
     println!("{}\n", table(rows.iter().map(Figure::row).collect()));
     let missed: Vec<String> = rows.iter().filter_map(Figure::missed).collect();
     conclude(&all.into_iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?, json, &missed)
+}
+
+/// What AWS would charge.
+async fn cost(json: Option<&Path>) -> anyhow::Result<()> {
+    println!(
+        "{COST}: what AWS would charge; units, calls, invocations and GB·s are for each object, each event, a day"
+    );
+    let lines = cost::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), COST_CUSTOMERS).await?;
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
+    table.set_header(cost::Line::HEADER);
+    table.add_rows(lines.iter().map(cost::Line::row));
+    println!("{table}\n");
+    let missed: Vec<String> = lines.iter().filter_map(cost::Line::missed).collect();
+    conclude(&lines.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?, json, &missed)
 }
 
 fn conclude(all: &[Value], json: Option<&Path>, missed: &[String]) -> anyhow::Result<()> {

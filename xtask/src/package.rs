@@ -67,7 +67,7 @@ pub fn package(options: &Options) -> anyhow::Result<()> {
     let path = std::env::join_paths(std::iter::once(tools.clone()).chain(std::env::split_paths(&path)))?;
     let mut build = Command::new(tools.join("cargo-lambda"));
     build.args(["lambda", "build", "--locked", "--target", options.arch.target()]);
-    build.args(["--profile", if options.trial { "trial" } else { "release" }]);
+    build.args(["--profile", if options.trial { "trial" } else { "function" }]);
     let functions = functions()?;
     for name in &functions {
         build.args(["--package", name]);

@@ -20,10 +20,12 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
 use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::{Database, DynoxideError};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 const TARGET_PREFIX: &str = "DynamoDB_20120810.";
@@ -36,8 +38,85 @@ const TABLE: &str = "billfold";
 /// # Errors
 /// [`StoreError`] if the engine or the table cannot be made.
 pub async fn memory() -> Result<Store, StoreError> {
-    let database = Database::memory().map_err(|error| StoreError::Engine(error.to_string()))?;
-    with_table(Client::from_conf(config(Engine::around(database)).build()), TABLE).await
+    with_table(Client::from_conf(config(Engine::new(None)?).build()), TABLE).await
+}
+
+/// Opens an empty store that answers each request after a while, and counts what AWS would charge for it.
+///
+/// # Errors
+/// [`StoreError`] if the engine or the table cannot be made.
+pub async fn metered(latency: Duration) -> Result<(Store, Meter), StoreError> {
+    let meter = Meter { latency, used: Arc::default() };
+    let store = with_table(Client::from_conf(config(Engine::new(Some(meter.clone()))?).build()), TABLE).await?;
+    drop(meter.take());
+    Ok((store, meter))
+}
+
+/// Counts by the engine's own answers (`ReturnConsumedCapacity`).
+#[derive(Debug, Clone)]
+pub struct Meter {
+    latency: Duration,
+    used: Arc<Mutex<Used>>,
+}
+
+/// What was asked of the table.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Used {
+    /// Requests by operation.
+    pub requests: BTreeMap<String, u64>,
+    /// Read request units.
+    pub read_units: f64,
+    /// Write request units, those of the indexes as well.
+    pub write_units: f64,
+}
+
+impl Meter {
+    /// What was used since this was asked last.
+    #[must_use]
+    pub fn take(&self) -> Used {
+        std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The request with the wish to be told.
+    fn asking(body: &[u8]) -> Vec<u8> {
+        [br#"{"ReturnConsumedCapacity":"TOTAL","#, body.strip_prefix(b"{").unwrap_or(body)].concat()
+    }
+
+    fn count(&self, operation: &str, answer: &str) {
+        let units = units(answer);
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used.requests.entry(operation.to_owned()).or_default() += 1;
+        if matches!(operation, "GetItem" | "BatchGetItem" | "Query") {
+            used.read_units += units;
+        } else {
+            used.write_units += units;
+        }
+    }
+}
+
+/// The units of an answer: of one table, or of each table.
+fn units(answer: &str) -> f64 {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Tables {
+        One(Capacity),
+        Each(Vec<Capacity>),
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Capacity {
+        capacity_units: f64,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        consumed_capacity: Option<Tables>,
+    }
+    match serde_json::from_str(answer) {
+        Ok(Answer { consumed_capacity: Some(Tables::One(one)) }) => one.capacity_units,
+        Ok(Answer { consumed_capacity: Some(Tables::Each(each)) }) => each.iter().map(|one| one.capacity_units).sum(),
+        Ok(Answer { consumed_capacity: None }) | Err(_) => 0.0,
+    }
 }
 
 /// Makes an empty table in whatever answers for AWS, as the template does there.
@@ -74,11 +153,13 @@ const AT_ONCE: usize = 3;
 struct Engine {
     database: Database,
     places: Arc<Semaphore>,
+    meter: Option<Meter>,
 }
 
 impl Engine {
-    fn around(database: Database) -> Self {
-        Self { database, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    fn new(meter: Option<Meter>) -> Result<Self, StoreError> {
+        let database = Database::memory().map_err(|error| StoreError::Engine(error.to_string()))?;
+        Ok(Self { database, places: Arc::new(Semaphore::new(AT_ONCE)), meter })
     }
 }
 
@@ -96,10 +177,13 @@ impl HttpClient for Engine {
 
 impl HttpConnector for Engine {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { database, places } = self.clone();
+        let Self { database, places, meter } = self.clone();
         HttpConnectorFuture::new(async move {
+            if let Some(meter) = &meter {
+                tokio::time::sleep(meter.latency).await;
+            }
             let _place = places.acquire_owned().await.map_err(|closed| ConnectorError::other(closed.into(), None))?;
-            let answer = tokio::task::spawn_blocking(move || answer(&database, &request));
+            let answer = tokio::task::spawn_blocking(move || answer(&database, &request, meter.as_ref()));
             answer.await.map_err(|panic| ConnectorError::other(panic.into(), None))?
         })
     }
@@ -110,10 +194,16 @@ fn operation(request: &HttpRequest) -> &str {
     target.strip_prefix(TARGET_PREFIX).unwrap_or_default()
 }
 
-fn answer(database: &Database, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
+fn answer(database: &Database, request: &HttpRequest, meter: Option<&Meter>) -> Result<HttpResponse, ConnectorError> {
     let operation = operation(request);
     let body = request.body().bytes().unwrap_or_default();
-    let (status, body) = match dispatch(database, operation, body) {
+    let done = match meter {
+        None => dispatch(database, operation, body),
+        Some(meter) => {
+            dispatch(database, operation, &Meter::asking(body)).inspect(|answer| meter.count(operation, answer))
+        }
+    };
+    let (status, body) = match done {
         Ok(body) => (200, body),
         Err(error) => (error.status_code(), error.to_json()),
     };
