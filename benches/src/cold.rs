@@ -4,13 +4,19 @@
 
 use crate::figure::Figure;
 use anyhow::{Context as _, bail, ensure};
-use axum::Router;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -31,6 +37,8 @@ const FUNCTIONS: [(&str, &str, f64); 6] = [
     ("recompute", "sqs-recompute", 90.0),
     ("sweep", "schedule-sweep", 90.0),
 ];
+/// What tokens call Billfold.
+const AUDIENCE: &str = "bench";
 const BINARY_MB: f64 = 15.0;
 const MB: f64 = 1024.0 * 1024.0;
 
@@ -64,6 +72,44 @@ struct Lambda {
     calls: mpsc::UnboundedSender<Instant>,
     answers: mpsc::UnboundedSender<Instant>,
     given: Mutex<bool>,
+    issuer: Issuer,
+}
+
+/// Who issued the token of the request.
+#[derive(Clone)]
+struct Issuer {
+    url: String,
+    keys: Value,
+}
+
+async fn description(State(lambda): State<Arc<Lambda>>) -> Json<Value> {
+    let url = &lambda.issuer.url;
+    Json(json!({ "issuer": url, "jwks_uri": format!("{url}/keys") }))
+}
+
+async fn keys(State(lambda): State<Arc<Lambda>>) -> Json<Value> {
+    Json(lambda.issuer.keys.clone())
+}
+
+/// A new key of an issuer at an address, and the sample with a token of it.
+fn with_token(url: &str, sample: &[u8]) -> anyhow::Result<(Issuer, Bytes)> {
+    let mut event: Value = serde_json::from_slice(sample)?;
+    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())?;
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.as_ref())?;
+    let (x, y) = pair.public_key().as_ref().get(1..).context("no public key")?.split_at(32);
+    let [x, y] = [x, y].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+    let claims = json!({
+        "iss": url, "aud": AUDIENCE, "sub": "ann", "exp": 99_999_999_999_u64,
+        "billfold_workspace": "acme", "billfold_role": "admin",
+    });
+    let signing = EncodingKey::from_ec_der(der.as_ref());
+    let token =
+        jsonwebtoken::encode(&Header { kid: Some("a".into()), ..Header::new(Algorithm::ES256) }, &claims, &signing)?;
+    if let Some(header) = event.pointer_mut("/headers/authorization") {
+        *header = json!(format!("Bearer {token}"));
+    }
+    let key = json!({ "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": "a", "x": x, "y": y });
+    Ok((Issuer { url: url.to_owned(), keys: json!({ "keys": [key] }) }, serde_json::to_vec(&event)?.into()))
 }
 
 async fn next(State(lambda): State<Arc<Lambda>>) -> Response {
@@ -105,7 +151,7 @@ pub async fn run(root: &Path) -> anyhow::Result<Vec<Figures>> {
         let event = std::fs::read(root.join(format!("events/{sample}.json"))).with_context(|| sample.to_owned())?;
         let (mut calls, mut answers) = (Vec::new(), Vec::new());
         for _ in 0..STARTS {
-            let (call, answer) = start(&binary, event.clone().into()).await.with_context(|| function.to_owned())?;
+            let (call, answer) = start(&binary, &event).await.with_context(|| function.to_owned())?;
             calls.push(call);
             answers.push(answer);
         }
@@ -121,20 +167,23 @@ pub async fn run(root: &Path) -> anyhow::Result<Vec<Figures>> {
 }
 
 /// Milliseconds to the first call and to the first answer.
-async fn start(binary: &PathBuf, event: Bytes) -> anyhow::Result<(f64, f64)> {
+async fn start(binary: &PathBuf, sample: &[u8]) -> anyhow::Result<(f64, f64)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let (calls, mut called) = mpsc::unbounded_channel();
     let (answers, mut answer) = mpsc::unbounded_channel();
-    let lambda = Arc::new(Lambda { event, calls, answers, given: Mutex::new(false) });
+    let url = format!("http://{address}");
+    let (issuer, event) = with_token(&url, sample)?;
+    let lambda = Arc::new(Lambda { event, calls, answers, given: Mutex::new(false), issuer });
     let routes = Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
         .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
         .route("/2018-06-01/runtime/invocation/{id}/error", post(answered))
+        .route("/.well-known/openid-configuration", get(description))
+        .route("/keys", get(keys))
         .fallback(any(aws))
         .with_state(lambda);
     let server = tokio::spawn(async move { axum::serve(listener, routes).await });
-    let url = format!("http://{address}");
     let started = Instant::now();
     let mut process = Command::new(binary)
         .env_clear()
@@ -151,6 +200,8 @@ async fn start(binary: &PathBuf, event: Bytes) -> anyhow::Result<(f64, f64)> {
             ("AWS_ENDPOINT_URL", &url),
             ("STACK_NAME", "bench"),
             ("TABLE_NAME", "bench"),
+            ("JWT_ISSUER", &url),
+            ("JWT_AUDIENCE", AUDIENCE),
             ("SYNC_QUEUE_URL", &format!("{url}/000000000000/sync")),
             ("RECOMPUTE_QUEUE_URL", &format!("{url}/000000000000/recompute")),
             ("SECRETS_PREFIX", "billfold/bench"),

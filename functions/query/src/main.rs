@@ -2,9 +2,11 @@
 
 use billfold_app::http::query_router;
 use billfold_aws::{Deployment, http};
+use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let app = Deployment::start()?.app(None, None)?;
-    Ok(http::serve(|tokens| query_router(app, tokens)).await?)
+    let deployment = Deployment::start()?;
+    let app = deployment.app(None, None)?;
+    Ok(http::serve(query_router(app, Arc::new(deployment.tokens()?))).await?)
 }

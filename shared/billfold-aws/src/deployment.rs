@@ -4,6 +4,7 @@ use crate::absent::{NoQueue, NoVault};
 use crate::config::{ConfigError, Environment};
 use crate::sdk::sdk;
 use aws_types::SdkConfig;
+use billfold_app::auth::{IssuerConfig, ROLE_CLAIM, Tokens, WORKSPACE_CLAIM};
 use billfold_app::{
     App, AppError, BACKFILL_DAYS_MAX, Config, ECB_DAILY_URL, LimitsConfig, Parts, Queue, SystemClock, Vault,
 };
@@ -24,12 +25,9 @@ pub enum StartError {
     /// The way to Stripe.
     #[error(transparent)]
     App(#[from] AppError),
-    /// The key that carries the gateway's word into the router.
-    #[error("no key could be made in the temporary folder")]
-    Identity(#[from] billfold_app::auth::LocalKeyError),
-    /// The temporary folder.
-    #[error("the temporary folder cannot be used")]
-    Temporary(#[source] std::io::Error),
+    /// Whose tokens are good.
+    #[error("JWT_ISSUER or JWT_AUDIENCE cannot be used")]
+    Issuer(#[from] billfold_app::auth::IssuerError),
     /// Lambda's runtime.
     #[error("the Lambda runtime ended")]
     Runtime(#[source] lambda_runtime::Error),
@@ -81,6 +79,20 @@ impl Deployment {
             app.start_with_backfill_days(days);
         }
         Ok(app)
+    }
+
+    /// What verifies the callers' tokens. API Gateway has verified them before; a function does not rely on it.
+    ///
+    /// # Errors
+    /// [`StartError`] if the function was not told whose tokens are good.
+    pub fn tokens(&self) -> Result<Tokens, StartError> {
+        Ok(Tokens::of_issuer(IssuerConfig {
+            jwks_url: None,
+            issuer: self.environment.required("JWT_ISSUER")?.to_owned(),
+            audience: self.environment.required("JWT_AUDIENCE")?.to_owned(),
+            workspace_claim: WORKSPACE_CLAIM.to_owned(),
+            role_claim: ROLE_CLAIM.to_owned(),
+        })?)
     }
 
     fn backfill_days(&self) -> Result<Option<u32>, ConfigError> {
@@ -139,7 +151,7 @@ fn log(level: &str) -> Result<(), ConfigError> {
 mod tests {
     use super::*;
 
-    const WHOLE: [(&str, &str); 7] = [
+    const WHOLE: [(&str, &str); 9] = [
         ("AWS_REGION", "eu-west-1"),
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "hush"),
@@ -147,6 +159,8 @@ mod tests {
         ("RECOMPUTE_QUEUE_URL", "http://127.0.0.1:1/recompute"),
         ("SECRETS_PREFIX", "billfold/test"),
         ("STRIPE_API_BASE", "http://127.0.0.1:1"),
+        ("JWT_ISSUER", "https://id.example"),
+        ("JWT_AUDIENCE", "billfold"),
     ];
 
     fn without(name: &str) -> Deployment {
@@ -165,6 +179,7 @@ mod tests {
         let queue = whole.queue().unwrap();
         let vault = whole.vault(crate::vault::Memory::FiveMinutes).unwrap();
         assert!(whole.app(Some(queue), Some(vault)).is_ok());
+        assert!(whole.tokens().is_ok());
     }
 
     #[test]
@@ -175,6 +190,10 @@ mod tests {
         missing(vault.err().unwrap(), "SECRETS_PREFIX");
         let app = without("TABLE_NAME").app(None, None).err().unwrap();
         assert!(app.to_string().contains("TABLE_NAME"), "{app}");
+        for name in ["JWT_ISSUER", "JWT_AUDIENCE"] {
+            let tokens = without(name).tokens().err().unwrap();
+            assert!(tokens.to_string().contains(name), "{tokens}");
+        }
     }
 
     #[test]

@@ -132,6 +132,15 @@ impl Stack {
         self.tools.call(&self.ministack.url, service, operation, arguments)
     }
 
+    /// A token of the issuer.
+    ///
+    /// # Errors
+    /// If there is none of that role.
+    pub fn token(&self, role: Role) -> anyhow::Result<&str> {
+        let name = serde_json::to_value(role)?;
+        name.as_str().and_then(|name| self.tokens[name].as_str()).with_context(|| format!("no token of {name}"))
+    }
+
     /// Asks the API as somebody.
     ///
     /// # Errors
@@ -139,8 +148,7 @@ impl Stack {
     pub async fn ask(&self, role: Option<Role>, method: Method, path: &str, body: Body<'_>) -> anyhow::Result<Answer> {
         let mut request = self.http.request(method, format!("{}{path}", self.output("ApiUrl")?));
         if let Some(role) = role {
-            let name = serde_json::to_value(role)?;
-            request = request.bearer_auth(self.tokens[name.as_str().unwrap_or_default()].as_str().unwrap_or_default());
+            request = request.bearer_auth(self.token(role)?);
         }
         answer(request, body).await
     }

@@ -29,8 +29,8 @@ const ASYMMETRIC: [Algorithm; 9] = [
 /// An identity provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerConfig {
-    /// Where its public keys are.
-    pub jwks_url: String,
+    /// Where its public keys are; without it, where its own description says (OpenID Connect Discovery 1.0, §4).
+    pub jwks_url: Option<String>,
     /// What it calls itself: `iss`.
     pub issuer: String,
     /// What it calls Billfold: `aud`.
@@ -69,7 +69,11 @@ impl Issuer {
         if let Some((what, _)) = said.into_iter().find(|(_, text)| text.trim().is_empty()) {
             return Err(IssuerError::Blank(what));
         }
-        Ok(Self { keys: Jwks::new(&config.jwks_url)?, config })
+        let keys = match &config.jwks_url {
+            Some(url) => Jwks::at(url)?,
+            None => Jwks::described_by(&config.issuer)?,
+        };
+        Ok(Self { keys, config })
     }
 
     pub(super) async fn verify(&self, token: &str, now: Timestamp) -> Result<Caller, AuthError> {
@@ -93,10 +97,12 @@ impl Issuer {
     }
 
     fn caller(&self, claims: &Map<String, Value>) -> Option<Caller> {
-        let text = |name: &str| claims.get(name)?.as_str().filter(|text| !text.is_empty());
-        let workspace = WorkspaceId::new(text(&self.config.workspace_claim)?).ok()?;
-        let role = role(claims.get(&self.config.role_claim)?)?;
-        Some(Caller { workspace, role, subject: text("sub")?.to_owned() })
+        // Cognito puts a word before the claims that are not its own.
+        let claim = |name: &str| claims.get(name).or_else(|| claims.get(&format!("custom:{name}")));
+        let text = |claim: &'_ Value| claim.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let workspace = WorkspaceId::new(text(claim(&self.config.workspace_claim)?)?).ok()?;
+        let role = role(claim(&self.config.role_claim)?)?;
+        Some(Caller { workspace, role, subject: text(claims.get("sub")?)? })
     }
 }
 
@@ -151,7 +157,7 @@ mod tests {
     #[test]
     fn nothing_may_be_blank() {
         let config = IssuerConfig {
-            jwks_url: "https://id.example/jwks".into(),
+            jwks_url: Some("https://id.example/jwks".into()),
             issuer: "https://id.example".into(),
             audience: " ".into(),
             workspace_claim: WORKSPACE_CLAIM.into(),
@@ -159,7 +165,8 @@ mod tests {
         };
         let error = Issuer::new(config.clone()).err().unwrap();
         assert_eq!(error.to_string(), "the audience of tokens must not be blank");
-        let plain = IssuerConfig { audience: "billfold".into(), jwks_url: "http://id.example/jwks".into(), ..config };
+        let plain =
+            IssuerConfig { audience: "billfold".into(), jwks_url: Some("http://id.example/jwks".into()), ..config };
         assert!(matches!(Issuer::new(plain), Err(IssuerError::Keys(JwksError::Address))));
     }
 }

@@ -57,7 +57,7 @@ impl World {
     async fn start(keys: &[&Pair]) -> Self {
         let provider = Arc::new(Mutex::new(Provider::default()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let jwks_url = format!("http://{}/jwks", listener.local_addr().unwrap());
+        let jwks_url = Some(format!("http://{}/jwks", listener.local_addr().unwrap()));
         let router = axum::Router::new().route("/jwks", axum::routing::get(answer)).with_state(Arc::clone(&provider));
         tokio::spawn(axum::serve(listener, router).into_future());
         let tokens = Tokens::of_issuer(IssuerConfig {
@@ -264,4 +264,39 @@ async fn keys_that_cannot_be_fetched_are_believed_for_a_while_and_then_no_more()
     assert_eq!(world.verify(&token, fetched + STALE_AFTER.as_secs() + 20).await, Err(AuthError::KeysUnavailable));
     world.set_down(false);
     assert!(world.verify(&token, fetched + STALE_AFTER.as_secs() + 40).await.is_ok());
+}
+
+/// Serves keys and a description of the issuer; whether a token of it is good.
+async fn described(change: impl FnOnce(&mut Value)) -> Result<Caller, AuthError> {
+    let key = ec("a");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("http://{}", listener.local_addr().unwrap());
+    let mut about = json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/keys") });
+    change(&mut about);
+    let keys = json!({ "keys": [key.public] });
+    let router = axum::Router::new()
+        .route("/.well-known/openid-configuration", axum::routing::get(async move || about.to_string()))
+        .route("/keys", axum::routing::get(async move || keys.to_string()));
+    tokio::spawn(axum::serve(listener, router).into_future());
+    let config = IssuerConfig {
+        jwks_url: None,
+        issuer: issuer.clone(),
+        audience: AUDIENCE.into(),
+        workspace_claim: WORKSPACE_CLAIM.into(),
+        role_claim: ROLE_CLAIM.into(),
+    };
+    let tokens = Tokens::of_issuer(config).unwrap();
+    let claims = with(json!({ "iss": issuer, "custom:billfold_workspace": "acme", "billfold_role": "member" }));
+    let token = signed(&key, &claims);
+    tokens.verify(Some(&format!("Bearer {token}")), Timestamp::from_second(NOW).unwrap()).await
+}
+
+#[tokio::test]
+async fn an_issuer_says_itself_where_its_keys_are() {
+    let caller = described(|_| {}).await.unwrap();
+    assert_eq!((caller.workspace.as_str(), caller.role), ("acme", Role::Member), "claims as Cognito writes them");
+    let refused = Err(AuthError::KeysUnavailable);
+    assert_eq!(described(|about| about["issuer"] = json!("https://other.example")).await, refused);
+    assert_eq!(described(|about| about["jwks_uri"] = json!("http://id.example/keys")).await, refused);
+    assert_eq!(described(|about| *about = json!({})).await, refused);
 }

@@ -9,6 +9,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, 
 use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::{Client, Url, redirect};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::str::FromStr as _;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -32,9 +33,6 @@ pub enum JwksError {
     /// The address.
     #[error("the address of the key set must be https://… (http:// only for this machine), without a user name")]
     Address,
-    /// The way to it.
-    #[error("the HTTP client for the key set could not be set up")]
-    Client(#[source] reqwest::Error),
 }
 
 /// Why a fetch brought nothing.
@@ -46,19 +44,36 @@ enum FetchError {
     Status(reqwest::StatusCode),
     #[error("it is longer than {ANSWER_BYTES_MAX} bytes")]
     TooLong,
-    #[error("it is not a JSON Web Key Set")]
+    #[error("it is not what it should be")]
     Unreadable(#[from] serde_json::Error),
     #[error("it has no key that could have signed a token")]
     Empty,
+    #[error("the issuer calls itself {0:?}")]
+    OtherIssuer(String),
+    #[error(transparent)]
+    Address(#[from] JwksError),
 }
 
 /// A set of keys somewhere else.
 pub(super) struct Jwks {
-    url: Url,
-    http: Client,
+    place: Place,
     known: RwLock<Option<Known>>,
     /// Held while the set is fetched; when that was last tried.
     tried_at: Mutex<Option<Timestamp>>,
+}
+
+/// Where it is.
+enum Place {
+    At(Url),
+    /// Where the issuer of this name says, at this address.
+    DescribedBy(String, Url),
+}
+
+/// What an issuer says of itself, as far as it matters here.
+#[derive(Deserialize)]
+struct Description {
+    issuer: String,
+    jwks_uri: String,
 }
 
 #[derive(Clone)]
@@ -93,16 +108,17 @@ enum Look {
 }
 
 impl Jwks {
-    pub(super) fn new(url: &str) -> Result<Self, JwksError> {
-        let url = Url::parse(url).map_err(|_| JwksError::Address)?;
-        let encrypted = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url));
-        if !encrypted || !url.username().is_empty() || url.password().is_some() {
-            return Err(JwksError::Address);
-        }
-        let builder = Client::builder().redirect(redirect::Policy::none()).referer(false).timeout(FETCH_TIME_MAX);
-        let builder = if is_this_machine(&url) { builder.no_proxy() } else { builder };
-        let http = builder.build().map_err(JwksError::Client)?;
-        Ok(Self { url, http, known: RwLock::default(), tried_at: Mutex::default() })
+    pub(super) fn at(url: &str) -> Result<Self, JwksError> {
+        Ok(Self::new(Place::At(address(url)?)))
+    }
+
+    pub(super) fn described_by(issuer: &str) -> Result<Self, JwksError> {
+        let description = address(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))?;
+        Ok(Self::new(Place::DescribedBy(issuer.to_owned(), description)))
+    }
+
+    fn new(place: Place) -> Self {
+        Self { place, known: RwLock::default(), tried_at: Mutex::default() }
     }
 
     /// The key that a token's header names.
@@ -166,21 +182,48 @@ impl Jwks {
     }
 
     async fn fetched(&self) -> Result<Vec<Key>, FetchError> {
-        let mut response = self.http.get(self.url.clone()).send().await?;
-        if !response.status().is_success() {
-            return Err(FetchError::Status(response.status()));
-        }
-        let mut text = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            text.extend_from_slice(&chunk);
-            if text.len() > ANSWER_BYTES_MAX {
-                return Err(FetchError::TooLong);
+        let set = match &self.place {
+            Place::At(url) => url.clone(),
+            Place::DescribedBy(issuer, url) => {
+                let Description { issuer: own, jwks_uri } = get(url.clone()).await?;
+                if own != *issuer {
+                    return Err(FetchError::OtherIssuer(own));
+                }
+                address(&jwks_uri)?
             }
-        }
-        let set: Set = serde_json::from_slice(&text)?;
+        };
+        let set: Set = get(set).await?;
         let keys: Vec<Key> = set.keys.into_iter().take(KEYS_MAX).filter_map(usable).collect();
         if keys.is_empty() { Err(FetchError::Empty) } else { Ok(keys) }
     }
+}
+
+/// An address that keys may come from.
+fn address(url: &str) -> Result<Url, JwksError> {
+    let url = Url::parse(url).map_err(|_| JwksError::Address)?;
+    let encrypted = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url));
+    if !encrypted || !url.username().is_empty() || url.password().is_some() {
+        return Err(JwksError::Address);
+    }
+    Ok(url)
+}
+
+/// The JSON at an address. It is asked for so rarely that nothing is kept for the next time.
+async fn get<Answer: DeserializeOwned>(url: Url) -> Result<Answer, FetchError> {
+    let builder = Client::builder().redirect(redirect::Policy::none()).referer(false).timeout(FETCH_TIME_MAX);
+    let builder = if is_this_machine(&url) { builder.no_proxy() } else { builder };
+    let mut response = builder.build()?.get(url).send().await?;
+    if !response.status().is_success() {
+        return Err(FetchError::Status(response.status()));
+    }
+    let mut text = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        text.extend_from_slice(&chunk);
+        if text.len() > ANSWER_BYTES_MAX {
+            return Err(FetchError::TooLong);
+        }
+    }
+    Ok(serde_json::from_slice(&text)?)
 }
 
 fn is_this_machine(url: &Url) -> bool {
@@ -229,10 +272,10 @@ mod tests {
         for good in
             ["https://id.example/jwks.json", "http://127.0.0.1:9/jwks", "http://[::1]/jwks", "http://localhost/"]
         {
-            assert!(Jwks::new(good).is_ok(), "{good}");
+            assert!(Jwks::at(good).is_ok(), "{good}");
         }
         for bad in ["http://id.example/jwks.json", "file:///jwks", "https://u:p@id.example/", "jwks", ""] {
-            assert!(matches!(Jwks::new(bad), Err(JwksError::Address)), "{bad}");
+            assert!(matches!(Jwks::at(bad), Err(JwksError::Address)), "{bad}");
         }
     }
 

@@ -120,15 +120,14 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Identity provider")]
 pub struct IdentityArgs {
-    /// Where its public keys are (a JSON Web Key Set); https, or http on this machine
-    #[arg(long, env = "BILLFOLD_JWKS_URL", value_name = "URL", requires_all = ["issuer", "audience"])]
-    #[arg(conflicts_with = "dev_tokens")]
-    pub jwks_url: Option<String>,
-    /// What it calls itself in tokens (iss)
-    #[arg(long, env = "BILLFOLD_ISSUER", requires = "jwks_url")]
+    /// What it calls itself in tokens (iss); https, or http on this machine
+    #[arg(long, env = "BILLFOLD_ISSUER", value_name = "URL", requires = "audience", conflicts_with = "dev_tokens")]
     pub issuer: Option<String>,
+    /// Where its public keys are (a JSON Web Key Set) [default: where it says itself, by OpenID Connect Discovery]
+    #[arg(long, env = "BILLFOLD_JWKS_URL", value_name = "URL", requires = "issuer")]
+    pub jwks_url: Option<String>,
     /// What it calls Billfold in tokens (aud)
-    #[arg(long, env = "BILLFOLD_AUDIENCE", requires = "jwks_url")]
+    #[arg(long, env = "BILLFOLD_AUDIENCE", requires = "issuer")]
     pub audience: Option<String>,
     /// The claim that names the workspace
     #[arg(long, env = "BILLFOLD_WORKSPACE_CLAIM", value_name = "NAME", default_value = WORKSPACE_CLAIM)]
@@ -142,8 +141,8 @@ impl IdentityArgs {
     /// The provider, if one is named.
     pub fn issuer(&self) -> Option<IssuerConfig> {
         Some(IssuerConfig {
-            jwks_url: self.jwks_url.clone()?,
             issuer: self.issuer.clone()?,
+            jwks_url: self.jwks_url.clone(),
             audience: self.audience.clone()?,
             workspace_claim: self.workspace_claim.clone(),
             role_claim: self.role_claim.clone(),

@@ -55,9 +55,11 @@ fn options(args: ServeArgs) -> Options {
 fn banner(url: &str, data: &str, identity: &Identity) -> [String; 2] {
     let who = match identity {
         Identity::DevTokens => format!("It accepts tokens of `billfold token --data {}`.", plain(data)),
-        Identity::Issuer(config) => format!("It accepts tokens of {} for {}.", plain(&config.issuer), plain(&config.audience)),
+        Identity::Issuer(config) => {
+            format!("It accepts tokens of {} for {}.", plain(&config.issuer), plain(&config.audience))
+        }
         Identity::None => {
-            "No identity is configured, so every call is answered 401. Name your identity provider (--jwks-url, --issuer, \
+            "No identity is configured, so every call is answered 401. Name your identity provider (--issuer, \
              --audience), or start with --dev-tokens to accept tokens of `billfold token`."
                 .to_owned()
         }

@@ -38,6 +38,8 @@ fn an_identity_provider_is_named_in_full_or_not_at_all() {
     assert_eq!((named.issuer.as_str(), named.workspace_claim.as_str()), ("https://id.example", "billfold_workspace"));
     assert_eq!((named.audience.as_str(), named.role_claim.as_str()), ("billfold", "roles"));
     assert_eq!(issuer("serve --jwks-url https://id.example/jwks"), Err(ErrorKind::MissingRequiredArgument));
+    let described = issuer("serve --issuer https://id.example --audience billfold").unwrap().unwrap();
+    assert_eq!(described.jwks_url, None);
     assert_eq!(issuer("serve --issuer https://id.example"), Err(ErrorKind::MissingRequiredArgument));
     assert_eq!(issuer(&format!("{full} --dev-tokens")), Err(ErrorKind::ArgumentConflict));
 }
