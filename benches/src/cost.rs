@@ -25,13 +25,15 @@ pub async fn run(root: &Path, customers: u32) -> anyhow::Result<Vec<Line>> {
     let mut cloud = Cloud::connected(Sim::generate(&Spec::new(20, customers, NOW))).await?;
     let mut lines = Vec::new();
 
-    let objects = cloud.settle().await?;
+    cloud.settle().await?;
     let first = cloud.take();
+    let objects = cloud.records().await?;
     lines.push(first.line(&template, "backfill, a million objects", objects, 1e6).at_most(3.0));
 
     cloud.sync_again().await?;
-    let objects_again = cloud.settle().await?;
+    cloud.settle().await?;
     let again = cloud.take();
+    let objects_again = cloud.records().await?;
     let limit = 0.15 * first.dollars(&template) / objects * 1e6;
     lines.push(again.line(&template, "sync without changes, a million objects", objects_again, 1e6).at_most(limit));
 

@@ -59,8 +59,10 @@ enum Task {
     Deny,
     /// The function binaries for AWS, all of them in one build, where template.yaml looks for them.
     Package(package::Options),
-    /// The real template with the real binaries on a stand-in for AWS: the long run.
+    /// By itself, the test that deploys the real template with the real functions on a stand-in for AWS.
     Stack,
+    /// What AWS would charge: dollars for a million webhooks, a million objects, an idle month.
+    Cost,
     /// The benchmarks, in release: each figure, its limit, the ratio.
     Bench {
         /// Passed on to the benchmark.
@@ -89,14 +91,18 @@ fn main() -> anyhow::Result<()> {
             cargo("the stack", &arguments.split(' ').map(str::to_owned).collect::<Vec<_>>())
         }
         Task::Package(options) => package::package(&options),
+        Task::Cost => bench(&["--plan", "cost"].map(str::to_owned)),
         Task::Bench { arguments } => {
-            let build: Vec<String> =
-                ["build", "--release", "--package", "billfold-sim", "--bins"].map(str::to_owned).into();
+            let build = ["build", "--release", "--package", "billfold-sim", "--bins"].map(str::to_owned);
             cargo("build the simulation", &build)?;
-            let run = ["run", "--release", "--package", "billfold-benches", "--"].map(str::to_owned);
-            cargo("benchmarks", &[run.to_vec(), arguments].concat())
+            bench(&arguments)
         }
     }
+}
+
+fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    let run = ["run", "--release", "--package", "billfold-benches", "--"].map(str::to_owned);
+    cargo("benchmarks", &[&run, arguments].concat())
 }
 
 fn api() -> anyhow::Result<()> {
@@ -174,7 +180,7 @@ fn ci() -> anyhow::Result<()> {
             "lints",
             &["clippy", "--workspace", "--all-targets", "--features", "stack", "--locked", "--", "--deny", "warnings"],
         ),
-        ("tests", &["test", "--workspace", "--locked"]),
+        ("tests", &["test", "--workspace", "--features", "stack", "--locked"]),
     ];
     for (name, arguments) in steps {
         cargo(name, &arguments.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>())?;

@@ -3,7 +3,7 @@
 use super::bill::Bill;
 use crate::deliveries::change;
 use crate::prices;
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use billfold_app::{
     App, Clock, Config, ConnectRequest, ECB_DAILY_URL, Handled, LimitsConfig, Message, OtherData, Parts, Queue,
     QueueError, Secret, Vault, VaultError,
@@ -138,22 +138,24 @@ impl Cloud {
         self.bill.scheduled += 1.0;
         self.bill.figures_written += 1.0;
         self.bill.invoked("sweep", started.elapsed());
-        self.settle().await?;
-        Ok(())
+        self.settle().await
     }
 
-    /// Hands out messages until there are none; how many records the last run has read.
-    pub async fn settle(&mut self) -> anyhow::Result<f64> {
+    /// How many records the last run has read.
+    pub async fn records(&self) -> anyhow::Result<f64> {
+        let run = self.app.sync_runs(&self.ws, None, 1).await?.pop().context("there is no run")?;
+        ensure!(!run.is_running() && run.error.is_none(), "the run failed: {:?}", run.error);
+        Ok(crate::backfill::to_f64(run.records()))
+    }
+
+    /// Hands out messages until there are none.
+    pub async fn settle(&mut self) -> anyhow::Result<()> {
         for _ in 0..HANDLED_MAX {
-            let Some((function, batch)) = self.queues.take() else {
-                let run = self.app.sync_runs(&self.ws, None, 1).await?.pop().context("there is no run")?;
-                anyhow::ensure!(run.error.is_none(), "the run failed: {:?}", run.error);
-                return Ok(crate::backfill::to_f64(run.records()));
-            };
+            let Some((function, batch)) = self.queues.take() else { return Ok(()) };
             // Received together, deleted together.
             self.bill.queue_requests += 2.0;
             let started = Instant::now();
-            let handled = futures::future::join_all(batch.iter().map(|one| self.app.handle(one, WORK_FOR))).await;
+            let handled = self.app.handle_all(&batch, WORK_FOR).await;
             self.bill.invoked(function, started.elapsed());
             self.bill.figures_written += 1.0;
             for (message, handled) in batch.into_iter().zip(handled) {

@@ -1,5 +1,6 @@
 //! SQS's glue: a batch of records is handled side by side, each in a task of its own, and what is not done is reported, so
-//! that a record never takes its batch-mates with it.
+//! that a record never takes its batch-mates with it. Only events are folded together, which costs a fraction; where that
+//! goes wrong, each of them is handled by itself like any other record.
 //!
 //! A record that says "again" goes on as a new message, so that waiting never counts as failing. A record that fails comes
 //! back later and later, and SQS, which counts, puts it into the dead-letter queue; why it failed is in the log each time.
@@ -14,9 +15,10 @@ use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument as _;
 
 /// Kept free at the end of an invocation, for the answers of what was started before.
@@ -28,8 +30,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(10);
 /// The longest wait after a failure.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
-/// Does what a message says, within about the time that is given.
-pub type Handler = Arc<dyn Fn(Message, Duration) -> BoxFuture<'static, Handled> + Send + Sync>;
+/// Does what messages say, within about the time that is given; what became of each, in their order.
+pub type Handler = Arc<dyn Fn(Vec<Message>, Duration) -> BoxFuture<'static, Vec<Handled>> + Send + Sync>;
 
 /// A batch, as Lambda hands it over.
 #[derive(Debug, Deserialize)]
@@ -99,9 +101,9 @@ pub struct Worker {
 /// [`StartError::Runtime`] when Lambda's runtime ends.
 pub async fn serve(app: App, queue: Arc<SqsQueue>, lane: Lane) -> Result<(), StartError> {
     let metrics = Metrics::new(lane.as_str());
-    let handler = move |message: Message, work_for| {
+    let handler = move |messages: Vec<Message>, work_for| {
         let app = app.clone();
-        async move { app.handle(&message, work_for).await }.boxed()
+        async move { app.handle_all(&messages, work_for).await }.boxed()
     };
     let worker = Worker::new(queue, lane, Arc::new(handler));
     let (worker, metrics) = (&worker, &metrics);
@@ -164,9 +166,12 @@ impl Worker {
 
     /// Handles a batch in the time that is left; which records are to be delivered again, and how many came to what.
     pub async fn handle(&self, batch: Batch, left: Duration) -> (Report, Counted) {
-        let fates = join_all(batch.records.iter().map(|record| {
+        let begun = Instant::now();
+        let mut together = self.together(&batch.records, left).await;
+        let left = left.saturating_sub(begun.elapsed());
+        let fates = join_all(batch.records.iter().enumerate().map(|(place, record)| {
             let span = tracing::info_span!("record", message_id = record.message_id);
-            self.record(record, left).instrument(span)
+            self.record(record, left, together.remove(&place)).instrument(span)
         }));
         let fates = fates.await;
         let back = |fate: Fate| matches!(fate, Fate::Failed | Fate::NotBegun);
@@ -175,7 +180,31 @@ impl Worker {
         (Report { batch_item_failures: failures.collect() }, Counted::of(&fates))
     }
 
-    async fn record(&self, record: &Record, left: Duration) -> Fate {
+    /// Folds the events of a batch together; what became of them, by the places of their records.
+    async fn together(&self, records: &[Record], left: Duration) -> BTreeMap<usize, Handled> {
+        let read = |record: &Record| serde_json::from_str::<Message>(&record.body).ok();
+        let events = records.iter().enumerate().filter_map(|(place, record)| Some((place, read(record)?)));
+        let events = events.filter(|(_, message)| matches!(message, Message::Event { .. }));
+        let (places, messages): (Vec<usize>, Vec<Message>) = events.unzip();
+        let work_for = left.checked_sub(self.last_answers).filter(|_| messages.len() > 1);
+        let Some(work_for) = work_for else { return BTreeMap::new() };
+        let mut task = Task(tokio::spawn((self.handler)(messages, work_for).in_current_span()));
+        // Half of the time, so that there is some left for each by itself.
+        match tokio::time::timeout(left / 2, &mut task.0).await {
+            Ok(Ok(handled)) => places.into_iter().zip(handled).collect(),
+            Ok(Err(error)) => {
+                tracing::error!(reason = said(error), "folding events together panicked; each is folded by itself");
+                BTreeMap::new()
+            }
+            Err(_) => {
+                tracing::warn!("folding events together took too long; each is folded by itself");
+                BTreeMap::new()
+            }
+        }
+    }
+
+    /// Handles a record, unless it has been.
+    async fn record(&self, record: &Record, left: Duration, handled: Option<Handled>) -> Fate {
         let message = match serde_json::from_str::<Message>(&record.body) {
             Ok(message) => message,
             Err(error) => {
@@ -185,21 +214,28 @@ impl Worker {
                 return self.failed(record).await;
             }
         };
-        let Some(work_for) = left.checked_sub(self.last_answers) else {
-            tracing::warn!(?message, "an invocation was too short to begin a message");
-            return Fate::NotBegun;
-        };
-        let mut task = Task(tokio::spawn((self.handler)(message.clone(), work_for).in_current_span()));
-        match tokio::time::timeout(left.saturating_sub(self.report), &mut task.0).await {
-            Ok(Ok(Handled::Done)) => Fate::Done,
-            Ok(Ok(Handled::Again(after))) => self.goes_on(record, message, after).await,
-            Ok(Ok(Handled::Failed(_))) => self.failed(record).await,
-            Ok(Err(error)) => {
-                let reason = error.try_into_panic().map_or("it was stopped".to_owned(), |panic| text(panic.as_ref()));
-                tracing::error!(?message, reason, "a use case panicked");
-                self.failed(record).await
+        let handled = match handled {
+            Some(handled) => handled,
+            None => {
+                let Some(work_for) = left.checked_sub(self.last_answers) else {
+                    tracing::warn!(?message, "an invocation was too short to begin a message");
+                    return Fate::NotBegun;
+                };
+                let mut task = Task(tokio::spawn((self.handler)(vec![message.clone()], work_for).in_current_span()));
+                match tokio::time::timeout(left.saturating_sub(self.report), &mut task.0).await {
+                    Ok(Ok(handled)) => handled.first().copied().unwrap_or(Handled::Failed(Duration::ZERO)),
+                    Ok(Err(error)) => {
+                        tracing::error!(?message, reason = said(error), "a use case panicked");
+                        Handled::Failed(Duration::ZERO)
+                    }
+                    Err(_) => return self.cut_off(record, message).await,
+                }
             }
-            Err(_) => self.cut_off(record, message).await,
+        };
+        match handled {
+            Handled::Done => Fate::Done,
+            Handled::Again(after) => self.goes_on(record, message, after).await,
+            Handled::Failed(_) => self.failed(record).await,
         }
     }
 
@@ -241,8 +277,8 @@ impl Worker {
     }
 }
 
-/// A task that does not outlive its record.
-struct Task(JoinHandle<Handled>);
+/// A task that does not outlive its records.
+struct Task(JoinHandle<Vec<Handled>>);
 
 impl Drop for Task {
     fn drop(&mut self) {
@@ -253,6 +289,11 @@ impl Drop for Task {
 fn wait_after(received: u32) -> Duration {
     let doublings = received.saturating_sub(1).min(16);
     FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT)
+}
+
+/// Why a task did not end.
+fn said(error: JoinError) -> String {
+    error.try_into_panic().map_or("it was stopped".to_owned(), |panic| text(panic.as_ref()))
 }
 
 /// What a panic said.

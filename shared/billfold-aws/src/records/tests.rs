@@ -4,26 +4,40 @@ use super::*;
 use crate::queue::tests::{LittleSqs, Trouble, recompute};
 use billfold_core::id::{RunId, WorkspaceId};
 use serde_json::json;
+use std::sync::Mutex;
 
 /// Does what the workspace's name says.
 fn obedient() -> Handler {
-    Arc::new(|message: Message, work_for: Duration| {
-        async move {
-            let ws = match &message {
-                Message::Recompute { workspace } | Message::Sync { workspace, .. } => workspace.as_str(),
-                _ => panic!("not this one"),
-            };
-            match ws {
-                "panics" => panic!("the reason"),
-                "fails" => Handled::Failed(Duration::ZERO),
-                "again" => Handled::Again(Duration::from_secs(42)),
-                "hangs" => std::future::pending().await,
-                "short" => panic!("begun with {work_for:?}"),
-                _ => Handled::Done,
-            }
-        }
-        .boxed()
+    Arc::new(|messages: Vec<Message>, work_for: Duration| {
+        async move { join_all(messages.iter().map(|message| obey(message, work_for))).await }.boxed()
     })
+}
+
+async fn obey(message: &Message, work_for: Duration) -> Handled {
+    let (Message::Recompute { workspace } | Message::Sync { workspace, .. } | Message::Event { workspace, .. }) =
+        message
+    else {
+        panic!("not this one")
+    };
+    match workspace.as_str() {
+        "panics" => panic!("the reason"),
+        "fails" => Handled::Failed(Duration::ZERO),
+        "again" => Handled::Again(Duration::from_secs(42)),
+        "hangs" => std::future::pending().await,
+        "short" => panic!("begun with {work_for:?}"),
+        _ => Handled::Done,
+    }
+}
+
+fn event(ws: &str) -> String {
+    json!({
+        "kind": "event", "workspace": ws,
+        "event": {
+            "id": "evt_1", "created": "2026-11-21T00:00:00Z", "about": { "object": ["customer", "cus_1"] },
+            "payload": null, "ticket": { "process": 1, "number": 1 }
+        }
+    })
+    .to_string()
 }
 
 fn record(id: &str, body: String, received: &str) -> serde_json::Value {
@@ -73,6 +87,26 @@ async fn a_poison_record_never_takes_its_mates_with_it() {
     assert!(back.iter().all(|one| one["VisibilityTimeout"] == 40), "{back:?}");
     let written = serde_json::to_value(&report).unwrap();
     assert_eq!(written["batchItemFailures"][0]["itemIdentifier"], "panics");
+}
+
+#[tokio::test]
+async fn events_are_folded_together_unless_one_of_them_panics() {
+    let (_, queue) = LittleSqs::start(&[]).await;
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let counted: Handler = {
+        let (calls, obedient) = (Arc::clone(&calls), obedient());
+        Arc::new(move |messages: Vec<Message>, work_for| {
+            calls.lock().unwrap().push(messages.len());
+            obedient(messages, work_for)
+        })
+    };
+    let worker = Worker::new(Arc::new(queue), Lane::Recompute, counted);
+    let mut bodies = vec![("a", event("fine")), ("b", event("fails")), ("c", text(&recompute("fine")))];
+    let (report, _) = worker.handle(batch(&bodies), LONG).await;
+    assert_eq!((failed(&report), std::mem::take(&mut *calls.lock().unwrap())), (vec!["b"], vec![2, 1]));
+    bodies.push(("d", event("panics")));
+    let (report, _) = worker.handle(batch(&bodies), LONG).await;
+    assert_eq!((failed(&report), calls.lock().unwrap().clone()), (vec!["b", "d"], vec![3, 1, 1, 1, 1]));
 }
 
 #[tokio::test]
