@@ -188,3 +188,52 @@ impl Line {
         Some(format!("{}: ${:.2}, wanted ≤ ${most:.2}", self.what, self.dollars))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template() -> anyhow::Result<Template> {
+        Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml"))
+    }
+
+    #[test]
+    fn the_template_says_what_stands_and_how_large_functions_are() -> anyhow::Result<()> {
+        let template = template()?;
+        assert_eq!(template.memory_mb.len(), 6, "{:?}", template.memory_mb);
+        assert!(template.gigabytes("webhook") > 0.0 && template.gigabytes("none").is_nan());
+        assert_eq!((template.triggering_queues, template.dashboards), (2.0, 1.0));
+        assert!(template.alarms > 10.0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_bill_is_its_items_at_their_prices() -> anyhow::Result<()> {
+        let template = template()?;
+        let table = Used { write_units: 4e6, read_units: 8e6, ..Used::default() };
+        let mut bill = Bill { table, queue_requests: 1e6, ..Bill::default() };
+        assert!((bill.dollars(&template) - (2.5 + 1.0 + 0.4)).abs() < 1e-9);
+        bill.invoked("webhook", Duration::from_secs(4));
+        let invocation = 0.2e-6 + 4.0 * 0.25 * 0.000_013_333_4 + 420.0 * 0.5e-9;
+        assert!((bill.dollars(&template) - 3.9 - invocation).abs() < 1e-9);
+        let line = bill.line(&template, "things", 2e6, 1e6).at_most(1.0);
+        assert!((line.dollars - 1.95).abs() < 1e-3 && line.missed().is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn an_idle_month_is_what_stands_and_what_is_asked_all_the_time() -> anyhow::Result<()> {
+        let template = template()?;
+        let line = Bill::default().idle(&template, 30.0);
+        let all = line.dollars_without_free.context("no price without what is free")?;
+        let polls = 2.0 * prices::POLLS_A_MINUTE * 1440.0 * 30.0;
+        let standing = template.alarms * 0.1 + 3.0 + 0.3;
+        assert!((all - standing - polls * 0.4e-6).abs() < 1e-9, "{all}");
+        assert!(
+            (line.dollars - (template.alarms - 10.0) * 0.1 - (polls - 1e6) * 0.4e-6).abs() < 1e-9,
+            "{}",
+            line.dollars
+        );
+        Ok(())
+    }
+}
