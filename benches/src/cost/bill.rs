@@ -11,6 +11,10 @@ use std::time::Duration;
 /// A function, by its folder.
 pub type Function = &'static str;
 
+/// Metrics of Billfold's own that are written while nothing happens: of each look into the list of events (messages done,
+/// going on, failed, not begun, and how long it took), and whether a sweep failed.
+const IDLE_METRICS: f64 = 6.0;
+
 /// What the bill needs to know of the stack.
 pub struct Template {
     memory_mb: BTreeMap<String, f64>,
@@ -138,7 +142,8 @@ impl Bill {
     pub fn idle(mut self, template: &Template, days: f64) -> Line {
         self.queue_requests += template.triggering_queues * prices::POLLS_A_MINUTE * 1440.0;
         let mut line = self.line(template, "an idle month", 1.0, days);
-        let standing = template.alarms * prices::ALARM + template.dashboards * prices::DASHBOARD + prices::METRIC;
+        let standing =
+            template.alarms * prices::ALARM + template.dashboards * prices::DASHBOARD + IDLE_METRICS * prices::METRIC;
         line.dollars += standing;
         line.dollars_without_free = Some(line.dollars);
         let gigabyte_seconds = self.gigabyte_seconds(template) * days;
@@ -149,7 +154,7 @@ impl Bill {
             + (self.log_bytes() * days).min(free::LOG_BYTES) * prices::LOG_BYTE
             + template.alarms.min(free::ALARMS) * prices::ALARM
             + template.dashboards.min(free::DASHBOARDS) * prices::DASHBOARD
-            + free::METRICS.min(1.0) * prices::METRIC;
+            + IDLE_METRICS.min(free::METRICS) * prices::METRIC;
         line
     }
 }
@@ -227,7 +232,7 @@ mod tests {
         let line = Bill::default().idle(&template, 30.0);
         let all = line.dollars_without_free.context("no price without what is free")?;
         let polls = 2.0 * prices::POLLS_A_MINUTE * 1440.0 * 30.0;
-        let standing = template.alarms * 0.1 + 3.0 + 0.3;
+        let standing = template.alarms * 0.1 + 3.0 + 6.0 * 0.3;
         assert!((all - standing - polls * 0.4e-6).abs() < 1e-9, "{all}");
         assert!(
             (line.dollars - (template.alarms - 10.0) * 0.1 - (polls - 1e6) * 0.4e-6).abs() < 1e-9,

@@ -92,6 +92,7 @@ impl Deployment {
             audience: self.environment.required("JWT_AUDIENCE")?.to_owned(),
             workspace_claim: WORKSPACE_CLAIM.to_owned(),
             role_claim: ROLE_CLAIM.to_owned(),
+            cognito: true,
         })?)
     }
 

@@ -10,7 +10,7 @@ use crate::metrics::{Metric, Metrics, Unit};
 use crate::queue::{Lane, SqsQueue};
 use billfold_app::{App, Clock, Handled, Message, SystemClock, chain};
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, join_all};
+use futures::future::{BoxFuture, join, join_all};
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,9 @@ struct Failure {
     item_identifier: String,
 }
 
+/// A record, and the message that was read in it.
+type Read<'a> = (&'a Record, Result<Message, serde_json::Error>);
+
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -103,7 +106,13 @@ pub async fn serve(app: App, queue: Arc<SqsQueue>, lane: Lane) -> Result<(), Sta
     let metrics = Metrics::new(lane.as_str());
     let handler = move |messages: Vec<Message>, work_for| {
         let app = app.clone();
-        async move { app.handle_all(&messages, work_for).await }.boxed()
+        let work = async move {
+            match messages.as_slice() {
+                [one] => vec![app.handle(one, work_for).await],
+                several => app.handle_all(several, work_for).await,
+            }
+        };
+        work.boxed()
     };
     let worker = Worker::new(queue, lane, Arc::new(handler));
     let (worker, metrics) = (&worker, &metrics);
@@ -166,46 +175,66 @@ impl Worker {
 
     /// Handles a batch in the time that is left; which records are to be delivered again, and how many came to what.
     pub async fn handle(&self, batch: Batch, left: Duration) -> (Report, Counted) {
-        let begun = Instant::now();
-        let mut together = self.together(&batch.records, left).await;
-        let left = left.saturating_sub(begun.elapsed());
-        let fates = join_all(batch.records.iter().enumerate().map(|(place, record)| {
-            let span = tracing::info_span!("record", message_id = record.message_id);
-            self.record(record, left, together.remove(&place)).instrument(span)
-        }));
-        let fates = fates.await;
+        let read = batch.records.iter().map(|record| (record, serde_json::from_str(&record.body)));
+        let is_event = |one: &(usize, Read<'_>)| matches!(one.1.1, Ok(Message::Event { .. }));
+        let (events, others): (Vec<_>, Vec<_>) = read.enumerate().partition(is_event);
+        let others =
+            join_all(others.into_iter().map(async |(place, read)| (place, self.record(read, left, None).await)));
+        let (events, others) = join(self.events(events, left), others).await;
+        let fates: BTreeMap<usize, Fate> = events.into_iter().chain(others).collect();
+        let fates: Vec<Fate> = fates.into_values().collect();
         let back = |fate: Fate| matches!(fate, Fate::Failed | Fate::NotBegun);
         let failures = batch.records.into_iter().zip(&fates).filter(|(_, fate)| back(**fate));
         let failures = failures.map(|(record, _)| Failure { item_identifier: record.message_id });
         (Report { batch_item_failures: failures.collect() }, Counted::of(&fates))
     }
 
-    /// Folds the events of a batch together; what became of them, by the places of their records.
-    async fn together(&self, records: &[Record], left: Duration) -> BTreeMap<usize, Handled> {
-        let read = |record: &Record| serde_json::from_str::<Message>(&record.body).ok();
-        let events = records.iter().enumerate().filter_map(|(place, record)| Some((place, read(record)?)));
-        let events = events.filter(|(_, message)| matches!(message, Message::Event { .. }));
-        let (places, messages): (Vec<usize>, Vec<Message>) = events.unzip();
+    /// Handles the events of a batch.
+    async fn events(&self, events: Vec<(usize, Read<'_>)>, left: Duration) -> Vec<(usize, Fate)> {
+        let begun = Instant::now();
+        let messages = events.iter().filter_map(|(_, (_, message))| message.as_ref().ok().cloned());
+        let handled = self.together(messages.collect(), left).await;
+        let left = left.saturating_sub(begun.elapsed());
+        let fates = events
+            .into_iter()
+            .enumerate()
+            .map(async |(nth, (place, read))| (place, self.record(read, left, handled.get(nth).copied()).await));
+        join_all(fates).await
+    }
+
+    /// Folds events together; what became of each, or nothing where that went wrong.
+    async fn together(&self, messages: Vec<Message>, left: Duration) -> Vec<Handled> {
         let work_for = left.checked_sub(self.last_answers).filter(|_| messages.len() > 1);
-        let Some(work_for) = work_for else { return BTreeMap::new() };
+        let Some(work_for) = work_for else { return Vec::new() };
         let mut task = Task(tokio::spawn((self.handler)(messages, work_for).in_current_span()));
         // Half of the time, so that there is some left for each by itself.
         match tokio::time::timeout(left / 2, &mut task.0).await {
-            Ok(Ok(handled)) => places.into_iter().zip(handled).collect(),
+            Ok(Ok(handled)) => handled,
             Ok(Err(error)) => {
                 tracing::error!(reason = said(error), "folding events together panicked; each is folded by itself");
-                BTreeMap::new()
+                Vec::new()
             }
             Err(_) => {
                 tracing::warn!("folding events together took too long; each is folded by itself");
-                BTreeMap::new()
+                Vec::new()
             }
         }
     }
 
     /// Handles a record, unless it has been.
-    async fn record(&self, record: &Record, left: Duration, handled: Option<Handled>) -> Fate {
-        let message = match serde_json::from_str::<Message>(&record.body) {
+    async fn record(&self, (record, message): Read<'_>, left: Duration, handled: Option<Handled>) -> Fate {
+        let span = tracing::info_span!("record", message_id = record.message_id);
+        self.record_in_span(record, message, left, handled).instrument(span).await
+    }
+
+    async fn record_in_span(
+        &self,
+        record: &Record,
+        message: Result<Message, serde_json::Error>,
+        left: Duration,
+        handled: Option<Handled>,
+    ) -> Fate {
+        let message = match message {
             Ok(message) => message,
             Err(error) => {
                 // The place, and nothing of the body.

@@ -136,8 +136,8 @@ impl DynamoDb {
         Ok(rows)
     }
 
-    /// Deletes a row by itself, for half of what a transaction costs. A repetition after a lost answer finds the condition
-    /// failing, like any other row that somebody else has just taken away.
+    /// Deletes a row by itself, for half of what a transaction costs. There is no token against repetition: after a lost
+    /// answer the condition fails, as if somebody else had just taken the row away; and a row that was made again stays.
     async fn delete(&self, key: &Key, when: When) -> Result<Transacted, StoreError> {
         let (text, names, values) = condition(when);
         let request = self.client.delete_item().table_name(&self.table).set_key(Some(sent(key.item())));
@@ -154,7 +154,7 @@ impl DynamoDb {
     }
 
     async fn write(&self, actions: &[Action]) -> Result<Transacted, StoreError> {
-        if let [Action::Delete(key, when)] = actions {
+        if let [Action::Delete(key, when @ When::Is(..))] = actions {
             return self.delete(key, when.clone()).await;
         }
         let items = actions.iter().cloned().map(|action| self.action(action)).collect::<Result<Vec<_>, _>>()?;

@@ -1,7 +1,5 @@
 //! The table that counts what DynamoDB would charge.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use billfold_core::id::WorkspaceId;
 use billfold_store::{Store, Subject, inside};
 use std::time::Duration;

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// What AWS calls in a function's name, or with its key, where the proxy does not see it.
-const BY_AWS_ITSELF: [&str; 9] = [
+const BY_AWS_ITSELF: [&str; 7] = [
     "kms:Decrypt",
     "kms:GenerateDataKey",
     "logs:CreateLogStream",
@@ -14,8 +14,6 @@ const BY_AWS_ITSELF: [&str; 9] = [
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
 ];
 
 /// What this run does not bring about: a sync that fails for good, a workspace that changes its Stripe account, a match by

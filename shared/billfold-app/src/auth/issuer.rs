@@ -39,6 +39,8 @@ pub struct IssuerConfig {
     pub workspace_claim: String,
     /// The claim that names the role, or several of which the highest counts.
     pub role_claim: String,
+    /// Whether both may instead come as Cognito writes the attributes of its users: `custom:…`.
+    pub cognito: bool,
 }
 
 /// Why an identity provider cannot be used.
@@ -97,12 +99,15 @@ impl Issuer {
     }
 
     fn caller(&self, claims: &Map<String, Value>) -> Option<Caller> {
-        // Cognito puts a word before the claims that are not its own.
-        let claim = |name: &str| claims.get(name).or_else(|| claims.get(&format!("custom:{name}")));
-        let text = |claim: &'_ Value| claim.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let workspace = WorkspaceId::new(text(claim(&self.config.workspace_claim)?)?).ok()?;
-        let role = role(claim(&self.config.role_claim)?)?;
-        Some(Caller { workspace, role, subject: text(claims.get("sub")?)? })
+        let text = |claim: Option<&Value>| claim?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let named = [self.config.workspace_claim.as_str(), self.config.role_claim.as_str()];
+        let custom = named.map(|name| format!("custom:{name}"));
+        let of_cognito = self.config.cognito && named.iter().all(|name| !claims.contains_key(*name));
+        // Both from one place: who may write one of them could else give themselves what the other lacks.
+        let [workspace, role_name] = if of_cognito { custom.each_ref().map(String::as_str) } else { named };
+        let workspace = WorkspaceId::new(text(claims.get(workspace))?).ok()?;
+        let role = role(claims.get(role_name)?)?;
+        Some(Caller { workspace, role, subject: text(claims.get("sub"))? })
     }
 }
 
@@ -162,6 +167,7 @@ mod tests {
             audience: " ".into(),
             workspace_claim: WORKSPACE_CLAIM.into(),
             role_claim: ROLE_CLAIM.into(),
+            cognito: false,
         };
         let error = Issuer::new(config.clone()).err().unwrap();
         assert_eq!(error.to_string(), "the audience of tokens must not be blank");

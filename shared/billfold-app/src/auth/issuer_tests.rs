@@ -66,6 +66,7 @@ impl World {
             audience: AUDIENCE.into(),
             workspace_claim: "org".into(),
             role_claim: "https://id.example/roles".into(),
+            cognito: false,
         });
         let world = Self { provider, tokens: tokens.unwrap() };
         world.publish(keys);
@@ -267,7 +268,7 @@ async fn keys_that_cannot_be_fetched_are_believed_for_a_while_and_then_no_more()
 }
 
 /// Serves keys and a description of the issuer; whether a token of it is good.
-async fn described(change: impl FnOnce(&mut Value)) -> Result<Caller, AuthError> {
+async fn described(claims: Value, change: impl FnOnce(&mut Value)) -> Result<Caller, AuthError> {
     let key = ec("a");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
@@ -284,19 +285,34 @@ async fn described(change: impl FnOnce(&mut Value)) -> Result<Caller, AuthError>
         audience: AUDIENCE.into(),
         workspace_claim: WORKSPACE_CLAIM.into(),
         role_claim: ROLE_CLAIM.into(),
+        cognito: true,
     };
     let tokens = Tokens::of_issuer(config).unwrap();
-    let claims = with(json!({ "iss": issuer, "custom:billfold_workspace": "acme", "billfold_role": "member" }));
+    let mut claims = with(claims);
+    claims["iss"] = json!(issuer);
     let token = signed(&key, &claims);
     tokens.verify(Some(&format!("Bearer {token}")), Timestamp::from_second(NOW).unwrap()).await
 }
 
 #[tokio::test]
 async fn an_issuer_says_itself_where_its_keys_are() {
-    let caller = described(|_| {}).await.unwrap();
-    assert_eq!((caller.workspace.as_str(), caller.role), ("acme", Role::Member), "claims as Cognito writes them");
+    let own = || json!({ "billfold_workspace": "acme", "billfold_role": "member" });
+    let caller = described(own(), |_| {}).await.unwrap();
+    assert_eq!((caller.workspace.as_str(), caller.role), ("acme", Role::Member));
     let refused = Err(AuthError::KeysUnavailable);
-    assert_eq!(described(|about| about["issuer"] = json!("https://other.example")).await, refused);
-    assert_eq!(described(|about| about["jwks_uri"] = json!("http://id.example/keys")).await, refused);
-    assert_eq!(described(|about| *about = json!({})).await, refused);
+    assert_eq!(described(own(), |about| about["issuer"] = json!("https://other.example")).await, refused);
+    assert_eq!(described(own(), |about| about["jwks_uri"] = json!("http://id.example/keys")).await, refused);
+    assert_eq!(described(own(), |about| *about = json!({})).await, refused);
+}
+
+#[tokio::test]
+async fn cognitos_claims_count_together_or_not_at_all() {
+    let cognito = json!({ "custom:billfold_workspace": "acme", "custom:billfold_role": "owner" });
+    assert_eq!(described(cognito, |_| {}).await.unwrap().role, Role::Owner);
+    for mixed in [
+        json!({ "billfold_workspace": "acme", "custom:billfold_role": "owner" }),
+        json!({ "custom:billfold_workspace": "acme", "billfold_role": "owner" }),
+    ] {
+        assert_eq!(described(mixed.clone(), |_| {}).await, Err(AuthError::Unauthenticated), "{mixed}");
+    }
 }

@@ -9,6 +9,7 @@ use super::fold::{Candidate, FoldError, Folder, Listed, Told};
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::recompute;
+use crate::refusal;
 use billfold_core::event::About;
 use billfold_core::facts::Kind;
 use billfold_core::fold::{Decision, Incoming, Source, Stored};
@@ -59,10 +60,14 @@ async fn work(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Vec<Handled
     let left = match fold_together(app, ws, events).await {
         Ok(left) => left,
         Err(error) => {
-            let (events, again_s) = (events.len(), AFTER_TROUBLE.as_secs());
-            let error = crate::refusal::chain(&error);
-            tracing::error!(workspace = %ws, events, error, again_s, "events could not be folded");
-            return vec![Handled::Again(AFTER_TROUBLE); events];
+            let (count, may_pass) = (events.len(), may_pass(&error));
+            let error = refusal::chain(&error);
+            tracing::error!(workspace = %ws, events = count, error, may_pass, "events could not be folded together");
+            if may_pass {
+                return vec![Handled::Again(AFTER_TROUBLE); count];
+            }
+            // Whichever of them it is about, the others have no part in it.
+            (0..count).collect()
         }
     };
     let singly = left.into_iter().filter_map(|place| events.get(place).map(|event| (place, *event)));
@@ -79,6 +84,13 @@ async fn work(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Vec<Handled
         }
     }
     handled
+}
+
+fn may_pass(error: &FoldError) -> bool {
+    match error {
+        FoldError::Stripe(_) => true,
+        FoldError::Trouble(refusal) => matches!(refusal.kind, refusal::Kind::Unavailable | refusal::Kind::Upstream),
+    }
 }
 
 /// Folds what can be folded without Stripe and computes the accounts; the places of the events that are left.
@@ -282,5 +294,19 @@ impl Group {
             self.writes.push(Store::mark(ws, &Subject::Customer(customer.clone()), stamp));
             self.marked = Some(customer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Refusal;
+
+    #[test]
+    fn what_does_not_pass_is_not_sent_again_for_ever() {
+        assert!(may_pass(&StoreError::Conflict.into()));
+        assert!(may_pass(&StoreError::Unavailable("throttled".into()).into()));
+        assert!(!may_pass(&StoreError::Refused("too large".into()).into()));
+        assert!(!may_pass(&FoldError::Trouble(Refusal::internal(std::fmt::Error))));
     }
 }

@@ -146,6 +146,7 @@ impl IdentityArgs {
             audience: self.audience.clone()?,
             workspace_claim: self.workspace_claim.clone(),
             role_claim: self.role_claim.clone(),
+            cognito: false,
         })
     }
 }
