@@ -133,7 +133,14 @@ impl Twins {
             println!("unmatched: {}", unmatched.await.unwrap().body);
         }
         assert!(differ.is_empty(), "ours and theirs: {differ:#?}");
-        let report = self.tell(Method::POST, "/v1/verify", &json!({})).await;
+        let mut report = self.tell(Method::POST, "/v1/verify", &json!({})).await;
+        // Functions that are not optimized run out of time on a machine with a lot else to do.
+        for _ in 0..VERIFIED_AGAIN {
+            if report.0 != StatusCode::BAD_GATEWAY {
+                break;
+            }
+            report = self.tell(Method::POST, "/v1/verify", &json!({})).await;
+        }
         assert_eq!((report.0, &report.1["differences"]), (StatusCode::OK, &json!([])), "{:#}", report.1);
     }
 
@@ -157,6 +164,8 @@ impl Twins {
     }
 }
 
+/// How often verifying is tried again.
+const VERIFIED_AGAIN: u32 = 3;
 const ACCOUNTS: &str = "/v1/accounts?sort=name&limit=100";
 
 type Rows = BTreeMap<String, Value>;
