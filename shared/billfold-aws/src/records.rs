@@ -106,13 +106,7 @@ pub async fn serve(app: App, queue: Arc<SqsQueue>, lane: Lane) -> Result<(), Sta
     let metrics = Metrics::new(lane.as_str());
     let handler = move |messages: Vec<Message>, work_for| {
         let app = app.clone();
-        let work = async move {
-            match messages.as_slice() {
-                [one] => vec![app.handle(one, work_for).await],
-                several => app.handle_all(several, work_for).await,
-            }
-        };
-        work.boxed()
+        async move { app.handle_all(&messages, work_for).await }.boxed()
     };
     let worker = Worker::new(queue, lane, Arc::new(handler));
     let (worker, metrics) = (&worker, &metrics);

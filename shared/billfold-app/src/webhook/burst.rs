@@ -36,7 +36,8 @@ impl App {
                 bursts.entry(workspace).or_default().push((place, event));
             }
         }
-        for (ws, burst) in bursts {
+        // One alone is no burst: it takes no turn with others.
+        for (ws, burst) in bursts.into_iter().filter(|(_, burst)| burst.len() > 1) {
             let events: Vec<&Delivered> = burst.iter().map(|(_, event)| *event).collect();
             for ((place, _), one) in burst.iter().zip(work(self, ws, &events).await) {
                 if let Some(slot) = handled.get_mut(*place) {
