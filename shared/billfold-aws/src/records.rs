@@ -200,18 +200,27 @@ impl Worker {
     async fn together(&self, messages: Vec<Message>, left: Duration) -> Vec<Handled> {
         let work_for = left.checked_sub(self.last_answers).filter(|_| messages.len() > 1);
         let Some(work_for) = work_for else { return Vec::new() };
-        let mut task = Task(tokio::spawn((self.handler)(messages, work_for).in_current_span()));
         // Half of the time, so that there is some left for each by itself.
-        match tokio::time::timeout(left / 2, &mut task.0).await {
-            Ok(Ok(handled)) => handled,
-            Ok(Err(error)) => {
-                tracing::error!(reason = said(error), "folding events together panicked; each is folded by itself");
+        match self.work(messages, work_for, left / 2).await {
+            Ok(handled) => handled,
+            Err(Stopped::Panic(reason)) => {
+                tracing::error!(reason, "folding events together panicked; each is folded by itself");
                 Vec::new()
             }
-            Err(_) => {
+            Err(Stopped::TimeOver) => {
                 tracing::warn!("folding events together took too long; each is folded by itself");
                 Vec::new()
             }
+        }
+    }
+
+    /// Does what messages say, in a task of its own that ends after `most` at the latest.
+    async fn work(&self, messages: Vec<Message>, work_for: Duration, most: Duration) -> Result<Vec<Handled>, Stopped> {
+        let mut task = Task(tokio::spawn((self.handler)(messages, work_for).in_current_span()));
+        match tokio::time::timeout(most, &mut task.0).await {
+            Ok(Ok(handled)) => Ok(handled),
+            Ok(Err(error)) => Err(Stopped::Panic(said(error))),
+            Err(_) => Err(Stopped::TimeOver),
         }
     }
 
@@ -244,14 +253,13 @@ impl Worker {
                     tracing::warn!(?message, "an invocation was too short to begin a message");
                     return Fate::NotBegun;
                 };
-                let mut task = Task(tokio::spawn((self.handler)(vec![message.clone()], work_for).in_current_span()));
-                match tokio::time::timeout(left.saturating_sub(self.report), &mut task.0).await {
-                    Ok(Ok(handled)) => handled.first().copied().unwrap_or(Handled::Failed(Duration::ZERO)),
-                    Ok(Err(error)) => {
-                        tracing::error!(?message, reason = said(error), "a use case panicked");
+                match self.work(vec![message.clone()], work_for, left.saturating_sub(self.report)).await {
+                    Ok(handled) => handled.first().copied().unwrap_or(Handled::Failed(Duration::ZERO)),
+                    Err(Stopped::Panic(reason)) => {
+                        tracing::error!(?message, reason, "a use case panicked");
                         Handled::Failed(Duration::ZERO)
                     }
-                    Err(_) => return self.cut_off(record, message).await,
+                    Err(Stopped::TimeOver) => return self.cut_off(record, message).await,
                 }
             }
         };
@@ -298,6 +306,14 @@ impl Worker {
         }
         Fate::Failed
     }
+}
+
+/// Why work did not come to its end.
+enum Stopped {
+    /// It panicked, and said this.
+    Panic(String),
+    /// The time for it is over.
+    TimeOver,
 }
 
 /// A task that does not outlive its records.
