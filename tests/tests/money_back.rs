@@ -45,38 +45,25 @@ fn paid_since(simulation: &mut Simulation) -> String {
     charge(simulation)
 }
 
-/// Delivers everything, and compares every row and every account; what Stripe was asked meanwhile.
-async fn delivered(simulation: &mut Simulation) -> BTreeMap<String, u64> {
-    let before = simulation.sim.requests().by_endpoint;
-    simulation.fall_silent(Found::NothingLost).await.unwrap();
-    let after = simulation.sim.requests().by_endpoint;
-    simulation.check().await.unwrap();
-    let asked = after.into_iter().map(|(name, count)| {
-        let more = count - before.get(&name).copied().unwrap_or(0);
-        (name, more)
-    });
-    asked.filter(|(_, count)| *count > 0).collect()
-}
-
 #[tokio::test]
 async fn a_refund_of_an_invoice_that_was_listed_asks_nothing() {
     let mut simulation = synced(31).await;
     let charge = charge(&simulation);
     simulation.change(&Change::Refund { charge, amount: 100 }).unwrap();
-    assert_eq!(delivered(&mut simulation).await, BTreeMap::new());
+    assert_eq!(simulation.delivered().await.unwrap(), BTreeMap::new());
 }
 
 #[tokio::test]
 async fn a_refund_of_an_invoice_that_only_webhooks_told_of_asks_whose_payment_it_was() {
     let mut simulation = synced(32).await;
     let charge = paid_since(&mut simulation);
-    delivered(&mut simulation).await;
+    simulation.delivered().await.unwrap();
     simulation.change(&Change::Refund { charge: charge.clone(), amount: 100 }).unwrap();
-    let asked = delivered(&mut simulation).await;
+    let asked = simulation.delivered().await.unwrap();
     let expected = [("GET /v1/invoice_payments", 1), ("GET /v1/invoices/{id}", 1)];
     assert_eq!(asked, expected.map(|(name, count)| (name.to_owned(), count)).into());
     simulation.change(&Change::Refund { charge, amount: 50 }).unwrap();
-    assert_eq!(delivered(&mut simulation).await, BTreeMap::new(), "now its payment is known");
+    assert_eq!(simulation.delivered().await.unwrap(), BTreeMap::new(), "now its payment is known");
 }
 
 #[tokio::test]
@@ -117,7 +104,7 @@ async fn what_goes_back_counts_in_any_order_of_deliveries() {
                 simulation.idle().await.unwrap();
             }
         }
-        delivered(&mut simulation).await;
+        simulation.delivered().await.unwrap();
     }
 }
 
@@ -125,7 +112,7 @@ async fn what_goes_back_counts_in_any_order_of_deliveries() {
 async fn a_refund_whose_webhook_was_lost_is_found_by_a_sync_with_its_invoice() {
     let mut simulation = synced(34).await;
     let charge = paid_since(&mut simulation);
-    delivered(&mut simulation).await;
+    simulation.delivered().await.unwrap();
     simulation.change(&Change::Refund { charge, amount: 100 }).unwrap();
     drop(simulation.take_deliveries());
     simulation.sim.revoke(simulation.sim.api_key(), "rak_event_read");

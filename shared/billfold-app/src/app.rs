@@ -1,7 +1,7 @@
 //! What every use case stands on: the store, the ports, the way to Stripe.
 
+use crate::asked::Asked;
 use crate::clock::{Clock, random_u64};
-use crate::coupons::Asked;
 use crate::queue::Queue;
 use crate::recompute::Catalogues;
 use crate::refusal::Refusal;
@@ -84,7 +84,7 @@ pub(crate) struct Inner {
     endpoints: Endpoints,
     folding: Folding,
     catalogues: Catalogues,
-    asked_coupons: Asked,
+    asked: Asked,
     /// The backfill of workspaces that connect and have not said otherwise.
     backfill_days: OnceLock<u32>,
 }
@@ -119,7 +119,7 @@ impl App {
             endpoints: Endpoints::default(),
             folding: Folding::default(),
             catalogues: Catalogues::default(),
-            asked_coupons: Asked::default(),
+            asked: Asked::default(),
             backfill_days: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner), None))
@@ -146,8 +146,8 @@ impl App {
         &self.0.catalogues
     }
 
-    pub(crate) fn asked_coupons(&self) -> &Asked {
-        &self.0.asked_coupons
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.0.asked
     }
 
     pub(crate) fn folding(&self) -> &Folding {
@@ -189,6 +189,18 @@ impl App {
     pub(crate) fn stripe(&self, ws: &WorkspaceId, mode: Mode, key: &SecretString) -> Result<Client, Refusal> {
         let budget = self.budget(ws, mode)?;
         Client::new(self.0.transport.clone(), key, budget, random_u64()?).map_err(Refusal::internal)
+    }
+
+    /// The way to Stripe that is at hand, or one with the key that is connected.
+    pub(crate) async fn stripe_for(
+        &self,
+        ws: &WorkspaceId,
+        at_hand: Option<&Client>,
+    ) -> Result<Option<Client>, Refusal> {
+        match at_hand {
+            Some(stripe) => Ok(Some(stripe.clone())),
+            None => self.connected_stripe(ws).await,
+        }
     }
 
     /// A way to Stripe with the key that is connected; `None` if there is none.

@@ -3,6 +3,7 @@
 //! id, because only that answer is deep enough to hold the whole coupon.
 
 use crate::app::App;
+use crate::asked;
 use crate::queue::{Handled, Message};
 use crate::refusal::Refusal;
 use crate::sync::page::reading;
@@ -13,31 +14,8 @@ use billfold_core::mrr::Catalogue;
 use billfold_core::stripe::{self, Reading};
 use billfold_store::{CustomerRows, FactPlace, FactRow, Store, StoreError, Subject};
 use billfold_stripe::{Client, Endpoint, Retrieved, Row};
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Coupons that a process remembers to have asked for.
-const ASKED_MAX: usize = 1000;
-
-/// Coupons that were asked for since the last sync. It may have been in vain: a permission may be missing.
-#[derive(Default)]
-pub(crate) struct Asked(Mutex<HashSet<(WorkspaceId, CouponId)>>);
-
-impl Asked {
-    fn is_new(&self, ws: &WorkspaceId, coupon: &CouponId) -> bool {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.len() >= ASKED_MAX {
-            asked.clear();
-        }
-        asked.insert((ws.clone(), coupon.clone()))
-    }
-
-    /// A sync is worth another try, and so is what nobody was told.
-    pub(crate) fn forget(&self, ws: &WorkspaceId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _)| of != ws);
-    }
-}
 
 /// Asks for the coupons of customers' discounts that the catalogue has never had.
 pub(crate) async fn ask(
@@ -47,11 +25,9 @@ pub(crate) async fn ask(
     customers: impl IntoIterator<Item = &CustomerRows>,
 ) -> Result<(), Refusal> {
     for (coupon, holder) in unknown(catalogue, customers) {
-        if app.asked_coupons().is_new(ws, &coupon) {
-            let message = Message::Coupon { workspace: ws.clone(), coupon, holder };
-            let sent = app.queue().send(message, Duration::ZERO).await;
-            sent.inspect_err(|_| app.asked_coupons().forget(ws))?;
-        }
+        let id = coupon.as_str().to_owned();
+        let message = Message::Coupon { workspace: ws.clone(), coupon, holder };
+        asked::ask(app, ws, Kind::Coupon, &id, message).await?;
     }
     Ok(())
 }
@@ -153,23 +129,4 @@ fn coupon_in(holder: &Discounted, row: &Row, id: &CouponId) -> Option<Coupon> {
         },
     };
     applied.iter().filter_map(AppliedDiscount::whole).find_map(of)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_coupon_is_asked_for_once_and_the_memory_is_bounded() {
-        let (asked, ws) = (Asked::default(), WorkspaceId::new("acme").unwrap());
-        let coupon = |n: usize| CouponId::new(format!("c{n}")).unwrap();
-        assert!(asked.is_new(&ws, &coupon(0)) && !asked.is_new(&ws, &coupon(0)));
-        assert!(asked.is_new(&WorkspaceId::new("other").unwrap(), &coupon(0)));
-        asked.forget(&ws);
-        assert!(asked.is_new(&ws, &coupon(0)));
-        for n in 0..ASKED_MAX * 2 {
-            asked.is_new(&ws, &coupon(n));
-        }
-        assert!(asked.0.lock().unwrap().len() <= ASKED_MAX);
-    }
 }

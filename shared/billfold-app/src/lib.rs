@@ -5,6 +5,7 @@
 
 mod accounts;
 mod app;
+mod asked;
 mod audit;
 pub mod auth;
 mod card;

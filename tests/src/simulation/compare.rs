@@ -1,7 +1,7 @@
 //! What is stored, against what is true: every row against the object that Stripe shows, every account against the
 //! simulation's own truth.
 
-use super::Simulation;
+use super::{Found, Simulation};
 use anyhow::{Context as _, bail, ensure};
 use billfold_core::billing::BillingTab;
 use billfold_core::facts::{Fact, Kind};
@@ -49,6 +49,22 @@ impl Simulation {
             facts.extend(rows.into_facts());
         }
         Ok(facts.into_iter().map(|fact| ((fact.kind(), fact.id().to_owned()), fact)).collect())
+    }
+
+    /// Delivers everything, and compares every row and every account; what Stripe was asked meanwhile.
+    ///
+    /// # Errors
+    /// What is not true in the end.
+    pub async fn delivered(&mut self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let before = self.sim.requests().by_endpoint;
+        self.fall_silent(Found::NothingLost).await?;
+        let after = self.sim.requests().by_endpoint;
+        self.check().await?;
+        let asked = after.into_iter().map(|(name, count)| {
+            let more = count - before.get(&name).copied().unwrap_or(0);
+            (name, more)
+        });
+        Ok(asked.filter(|(_, count)| *count > 0).collect())
     }
 
     /// What Stripe lists now.

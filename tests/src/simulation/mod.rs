@@ -22,6 +22,7 @@ use billfold_stripe::Client;
 use calls::Calls;
 pub use calls::{Dies, Trouble};
 pub use deaths::run_and_die;
+pub use parts::Setup;
 use parts::{Drawer, Mailbox, app};
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ const NOW: i64 = 1_790_000_000;
 /// Versions in which webhooks come: the pinned one mostly, old ones, and one that is too old to be read.
 const VERSIONS: [&str; 6] =
     ["2026-09-30.endive", "2026-09-30.endive", "2026-09-30.endive", "2025-08-27.basil", "2024-06-20", "2019-12-03"];
+/// How far back invoices are read: all of them mostly.
+const BACKFILL_DAYS: [u32; 3] = [365, 365, 90];
 /// Customers at the beginning.
 const CUSTOMERS: u32 = 5;
 /// Companies that customers move between.
@@ -102,9 +105,10 @@ pub struct Simulation {
 /// # Errors
 /// What is not true in the end.
 pub async fn run(seed: u64, rule: Rule) -> anyhow::Result<()> {
-    let version = *Dice::new(seed).pick(&VERSIONS);
-    let version = Version::parse(version).with_context(|| format!("{version} is no version"))?;
-    let mut simulation = Simulation::with_version(seed, CUSTOMERS, rule, version).await?;
+    let mut dice = Dice::new(seed);
+    let webhooks = Version::parse(dice.pick::<&str>(&VERSIONS)).context("no such version")?;
+    let setup = Setup { webhooks, backfill_days: *dice.pick(&BACKFILL_DAYS) };
+    let mut simulation = Simulation::with(seed, CUSTOMERS, rule, setup).await?;
     simulation.arm_by_chance();
     let steps = 20 + simulation.dice.below(30);
     for _ in 0..steps {
@@ -134,14 +138,14 @@ impl Simulation {
     /// # Errors
     /// Whatever keeps it from starting.
     pub async fn new(seed: u64, customers: u32, rule: Rule) -> anyhow::Result<Self> {
-        Self::with_version(seed, customers, rule, Version::pinned()).await
+        Self::with(seed, customers, rule, Setup::default()).await
     }
 
-    /// The same, with webhooks in some version.
+    /// The same, set up in some way.
     ///
     /// # Errors
     /// Whatever keeps it from starting.
-    pub async fn with_version(seed: u64, customers: u32, rule: Rule, version: Version) -> anyhow::Result<Self> {
+    pub async fn with(seed: u64, customers: u32, rule: Rule, setup: Setup) -> anyhow::Result<Self> {
         let sim = Sim::generate(&Spec::new(seed, customers, NOW));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -153,6 +157,7 @@ impl Simulation {
         let store = embedded::behind(calls.gate(), &store);
         let (mailbox, vault) = (Arc::new(Mailbox::new(calls.clone())), Arc::new(Drawer::new(calls.clone())));
         let app = app(&sim, &wire.base, &store, &mailbox, &vault, rule)?;
+        app.start_with_backfill_days(setup.backfill_days);
         let ws = WorkspaceId::new("acme")?;
         let stripe = compare::client(&format!("http://{address}"), sim.api_key())?;
         let mut simulation = Self {
@@ -170,12 +175,12 @@ impl Simulation {
             next_death: None,
             couriers: Vec::new(),
             lost: Vec::new(),
-            invoices_since: NOW - 365 * 86_400,
+            invoices_since: NOW - i64::from(setup.backfill_days) * 86_400,
             sim,
             ws,
             store,
         };
-        simulation.connect(version).await?;
+        simulation.connect(setup.webhooks).await?;
         Ok(simulation)
     }
 

@@ -152,6 +152,21 @@ impl Vault for Drawer {
     }
 }
 
+/// How a business is set up.
+#[derive(Debug)]
+pub struct Setup {
+    /// What webhooks look like.
+    pub webhooks: billfold_sim::Version,
+    /// How far back its invoices are read.
+    pub backfill_days: u32,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { webhooks: billfold_sim::Version::pinned(), backfill_days: 365 }
+    }
+}
+
 /// A process of the program.
 pub(super) fn app(
     sim: &Sim,

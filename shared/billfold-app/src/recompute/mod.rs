@@ -13,10 +13,10 @@ pub(crate) use catalogue::Catalogues;
 pub(crate) use several::work_on;
 
 use crate::app::App;
-use crate::coupons;
 use crate::queue::{Handled, Message};
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;
+use crate::{asked, coupons};
 use account::Computed;
 use billfold_core::billing;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
@@ -325,6 +325,7 @@ impl Batch {
         self.read_rules().await?;
         // Before anything is written, so that it is asked for again if this is cut off.
         coupons::ask(&self.app, &self.ws, &self.catalogue, self.customers.values()).await?;
+        asked::ask_for_invoices(&self.app, &self.ws, self.settings.backfill_days(), self.customers.values()).await?;
         let mut computed = Vec::with_capacity(stored.len());
         for (id, rows) in &stored {
             let members = members.remove(id).unwrap_or_default();

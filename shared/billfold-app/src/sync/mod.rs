@@ -162,7 +162,7 @@ impl App {
     }
 }
 
-fn invoices_since(now: Timestamp, days: u32) -> Option<Timestamp> {
+pub(crate) fn invoices_since(now: Timestamp, days: u32) -> Option<Timestamp> {
     let back = SignedDuration::from_hours(i64::from(days.min(BACKFILL_DAYS_MAX)).saturating_mul(24));
     now.checked_sub(back).ok()
 }

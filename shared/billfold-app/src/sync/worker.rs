@@ -183,7 +183,7 @@ impl Worker {
             missing::bury_missing(self, &mut run, &read).await?;
         }
         self.fill_gaps(&run).await?;
-        self.app.asked_coupons().forget(&self.fence.ws);
+        self.app.asked().forget(&self.fence.ws);
         self.compute_accounts(&mut run, &checkpoints).await?;
         Ok(run)
     }

@@ -4,8 +4,8 @@
 //!
 //! The rule is the same as for one event; an object's versions that are overtaken within the burst are not written.
 
-use super::Delivered;
 use super::fold::{Candidate, FoldError, Folder, Listed, Told};
+use super::{Delivered, money_back};
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::recompute;
@@ -205,6 +205,7 @@ impl<'a> Burst<'a> {
             let incoming = Incoming { as_of: candidate.as_of, digest: candidate.digest(), source };
             let decision = match object.state {
                 State::Unclear => Decision::Fetch,
+                State::Clear if money_back::may_be_older(&candidate, object.version.is_some()) => Decision::Fetch,
                 State::Clear => self.app.decide(object.version, incoming),
             };
             let taken = match decision {

@@ -13,7 +13,7 @@ use crate::refusal::{Refusal, chain};
 use crate::sync::page::{endpoint_of, follow, reading};
 use crate::sync::{Stopped, problem};
 use billfold_core::event::{About, is_complete};
-use billfold_core::facts::{Fact, Kind};
+use billfold_core::facts::{Fact, Invoice, Kind};
 use billfold_core::fold::{CLEARLY_APART_S, Decision, Digest, Incoming, Source, decide_touched};
 use billfold_core::id::{CustomerId, WorkspaceId};
 use billfold_core::stripe::{self, Reading};
@@ -101,15 +101,8 @@ pub(crate) async fn fold(
     if app.folding().is_done(ws, &event.id) {
         return Ok(());
     }
-    let key = (ws.clone(), *kind, id.clone());
-    let Some(turn) = app.folding().turn(&key) else { return Ok(()) };
-    let mut fetches = turn.lock().await;
-    if fetches.len() > FETCHES_MAX {
-        fetches.clear();
-    }
     let folder = Folder { app, ws, stripe, event, kind: *kind, id };
-    let customer = folder.fold(&mut fetches, key).await?;
-    drop(fetches);
+    let customer = folder.fold().await?;
     if let Some(shows_on) = money_back::shows_on(app, ws, stripe, *kind, id, customer.as_ref()).await? {
         Box::pin(fold(app, ws, stripe, &event.touching(Kind::Invoice, shows_on), accounts)).await?;
     }
@@ -123,12 +116,10 @@ pub(crate) async fn fold(
 
 /// Folds a version that was fetched just now, whatever led to it.
 pub(crate) async fn fold_fetched(app: &App, ws: &WorkspaceId, kind: Kind, id: &str) -> Result<(), FoldError> {
-    let about = About::Touched(kind, id.to_owned());
-    let ticket = app.folding().ticket();
-    let event = Delivered { id: format!("{ticket:?}"), created: app.now(), about, payload: None, ticket };
-    fold(app, ws, None, &event, Accounts::AtOnce).await
+    fold(app, ws, None, &Delivered::touched(app, kind, id), Accounts::AtOnce).await
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Folder<'a> {
     pub(super) app: &'a App,
     pub(super) ws: &'a WorkspaceId,
@@ -189,6 +180,21 @@ pub(super) enum Told {
     Nothing,
 }
 
+/// What folding an event came to.
+enum Folded {
+    /// Whose account may have to be computed.
+    For(Option<CustomerId>),
+    /// An invoice from before everything that was listed: what went back of it has to be known first.
+    Older(Box<Invoice>),
+}
+
+/// Whether what went back of an older invoice has been read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Back {
+    Unread,
+    Read,
+}
+
 impl Candidate {
     pub(super) fn digest(&self) -> Digest {
         match &self.version {
@@ -205,6 +211,16 @@ impl Candidate {
         }
     }
 
+    pub(super) fn invoice(&self) -> Option<&Invoice> {
+        match &self.version {
+            Version::Live(row) => match &row.fact {
+                Fact::Invoice(invoice) => Some(invoice),
+                _ => None,
+            },
+            Version::Gone => None,
+        }
+    }
+
     /// Whether `stored` says something else of the same time, so that it might be newer than this.
     fn is_unclear_beside(&self, stored: Option<&StoredFact>) -> bool {
         stored.is_some_and(|stored| {
@@ -215,12 +231,33 @@ impl Candidate {
 }
 
 impl Folder<'_> {
-    /// Folds the event; whose account may have to be computed.
-    async fn fold(
+    /// Folds the event and nothing that follows from it; whose account may have to be computed.
+    pub(super) async fn fold(&self) -> Result<Option<CustomerId>, FoldError> {
+        let key = (self.ws.clone(), self.kind, self.id.to_owned());
+        let Some(turn) = self.app.folding().turn(&key) else { return Ok(None) };
+        let mut back = Back::Unread;
+        loop {
+            let mut fetches = turn.lock().await;
+            if fetches.len() > FETCHES_MAX {
+                fetches.clear();
+            }
+            match self.fold_in_turn(&mut fetches, key.clone(), back).await? {
+                Folded::For(customer) => return Ok(customer),
+                Folded::Older(invoice) => {
+                    drop(fetches);
+                    money_back::read(self, &invoice).await?;
+                    back = Back::Read;
+                }
+            }
+        }
+    }
+
+    async fn fold_in_turn(
         &self,
         fetches: &mut HashMap<ObjectKey, Fetched>,
         key: ObjectKey,
-    ) -> Result<Option<CustomerId>, FoldError> {
+        back: Back,
+    ) -> Result<Folded, FoldError> {
         let mut told = self.told().await?;
         for _ in 0..FOLDS_MAX {
             // Read before anything is fetched: a fetch is newer than whatever was stored before it.
@@ -229,7 +266,7 @@ impl Folder<'_> {
                     (Some(place.clone()), self.app.store().stored_version(place).await?)
                 }
                 Told::Touched => (None, None),
-                Told::Nothing => return Ok(None),
+                Told::Nothing => return Ok(Folded::For(None)),
             };
             let decided = match &told {
                 Told::Candidate(candidate) => self.decide(candidate, stored.as_ref()).await?,
@@ -238,15 +275,15 @@ impl Folder<'_> {
             let mut fetched = None;
             let mut candidate = match told {
                 Told::Candidate(candidate) if decided != Decision::Fetch => candidate,
-                _ if decided == Decision::Drop => return Ok(None),
+                _ if decided == Decision::Drop => return Ok(Folded::For(None)),
                 _ => {
                     if let Some(covered) = self.covered(fetches, &key) {
-                        return Ok(covered.customer.clone());
+                        return Ok(Folded::For(covered.customer.clone()));
                     }
                     let ticket = self.app.folding().ticket().number;
                     let Some(candidate) = self.fetch(place.as_ref()).await? else {
                         fetches.insert(key, Fetched { ticket, customer: None });
-                        return Ok(None);
+                        return Ok(Folded::For(None));
                     };
                     fetched = Some(ticket);
                     candidate
@@ -259,15 +296,22 @@ impl Folder<'_> {
                     continue;
                 }
             }
+            if let Some(invoice) = money_back::older(self, &candidate, stored.as_ref()).await? {
+                // Only a fetch says how it was paid.
+                if fetched.is_none() {
+                    told = Told::Place(candidate.place);
+                    continue;
+                }
+                if back == Back::Unread {
+                    return Ok(Folded::Older(invoice));
+                }
+            }
             let customer = candidate.customer.take();
-            let decided = match candidate.source {
-                Source::Fetched => self.decide(&candidate, stored.as_ref()).await?,
-                _ => decided,
-            };
+            let decided = if fetched.is_some() { self.decide(&candidate, stored.as_ref()).await? } else { decided };
             if self.write(decided, &candidate, customer.as_ref(), stored.as_ref()).await? {
                 // Only now: a fetch of which nothing was stored covers no event.
                 fetches.extend(fetched.map(|ticket| (key, Fetched { ticket, customer: customer.clone() })));
-                return Ok(customer);
+                return Ok(Folded::For(customer));
             }
             // Somebody else was first. What was fetched may be older than what they wrote.
             told = match candidate.source {
@@ -361,11 +405,7 @@ impl Folder<'_> {
 
     /// What Stripe says of the object now.
     async fn fetch(&self, place: Option<&FactPlace>) -> Result<Option<Candidate>, FoldError> {
-        let connected = match self.stripe {
-            Some(stripe) => Some(stripe.clone()),
-            None => self.app.connected_stripe(self.ws).await?,
-        };
-        let Some(stripe) = connected else { return Ok(None) };
+        let Some(stripe) = self.app.stripe_for(self.ws, self.stripe).await? else { return Ok(None) };
         let (date, found) = match stripe.retrieve(endpoint_of(self.kind), self.id).await? {
             Retrieved::Found { row, date, .. } => (date, Some(row)),
             Retrieved::Deleted { date } | Retrieved::Missing { date } => (date, None),

@@ -17,6 +17,7 @@ pub(crate) use folding::Folding;
 pub(crate) use gaps::GapError;
 pub use receive::{Received, Unreceived};
 
+use crate::app::App;
 use billfold_core::event::{About, Event, is_readable};
 use billfold_core::facts::Kind;
 use jiff::Timestamp;
@@ -65,6 +66,13 @@ impl Delivered {
             payload: Some(event.object).filter(|_| fits),
             ticket,
         }
+    }
+
+    /// That something may have happened to an object: it is fetched.
+    pub(crate) fn touched(app: &App, kind: Kind, id: &str) -> Self {
+        let about = About::Touched(kind, id.to_owned());
+        let ticket = app.folding().ticket();
+        Self { id: format!("{ticket:?}"), created: app.now(), about, payload: None, ticket }
     }
 
     /// The same news of another object, on which it shows.

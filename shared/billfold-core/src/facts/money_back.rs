@@ -8,6 +8,7 @@ use crate::id::{CreditNoteId, CustomerId, DisputeId, InvoiceId, PaymentId, Refun
 use crate::money::Currency;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Everything that went back to one customer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +19,16 @@ pub struct MoneyBack {
     pub disputes: Vec<Dispute>,
     /// Its credit notes, in any order.
     pub credit_notes: Vec<CreditNote>,
+}
+
+impl MoneyBack {
+    /// The ids of all of it.
+    #[must_use]
+    pub fn ids(&self) -> BTreeSet<&str> {
+        let refunds = self.refunds.iter().map(|one| one.id.as_str());
+        let disputes = self.disputes.iter().map(|one| one.id.as_str());
+        refunds.chain(disputes).chain(self.credit_notes.iter().map(|one| one.id.as_str())).collect()
+    }
 }
 
 /// Which payment something is about: the payment intent, the charge, or both.
