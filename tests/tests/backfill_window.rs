@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use billfold_core::fold;
+use billfold_sim::model::InvoiceStatus;
 use billfold_sim::{Change, Kind};
 use billfold_tests::simulation::{Setup, Simulation};
 
@@ -51,5 +52,18 @@ async fn the_tax_in_the_price_of_a_yearly_plan_is_known_from_its_invoice() {
     simulation.start_sync().await.unwrap();
     simulation.idle().await.unwrap();
     assert_eq!(by_id(&simulation), before);
+    simulation.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_invoice_that_is_still_to_be_paid_is_read() {
+    let simulation = synced(38).await;
+    let listed_after = simulation.sim.now() - i64::from(DAYS + 1) * 24 * 3600;
+    let owed = simulation.sim.read(|business| {
+        let open = |row: &billfold_sim::model::Invoice| row.status == InvoiceStatus::Open && !row.test_clock;
+        business.invoices.iter().filter(|(_, row)| open(row) && row.created < listed_after).count()
+    });
+    assert!(owed > 0, "there is none");
+    // Every invoice that Stripe lists as open is stored, and the accounts that owe them are overdue.
     simulation.check().await.unwrap();
 }

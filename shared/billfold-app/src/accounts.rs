@@ -227,7 +227,7 @@ impl App {
             other => other.into(),
         })?;
         subjects.push(Subject::Account(account.id.clone()));
-        Batch::new(self.clone(), ws.clone()).await?.compute(&subjects).await?;
+        Batch::new(self.clone(), ws.clone()).compute(&subjects).await?;
         if handover.takes_unmatched() {
             self.mark_unmatched(ws).await?;
         }
@@ -262,7 +262,7 @@ impl App {
         for customer in &rows.customers {
             self.set_match(ws, customer, None, Vec::new()).await?;
         }
-        Batch::new(self.clone(), ws.clone()).await?.compute(&[Subject::Account(id.clone())]).await?;
+        Batch::new(self.clone(), ws.clone()).compute(&[Subject::Account(id.clone())]).await?;
         Ok(())
     }
 
@@ -316,7 +316,7 @@ impl App {
         writes.extend(subjects.iter().map(|subject| Store::mark(ws, subject, stamp)));
         writes.extend(beside);
         self.store().write_all(writes).await?;
-        Batch::new(self.clone(), ws.clone()).await?.compute(&subjects).await?;
+        Batch::new(self.clone(), ws.clone()).compute(&subjects).await?;
         let stored = self.store().customer_rows(ws, customer).await?.matched;
         stored.ok_or_else(|| Refusal::not_found("customer"))
     }

@@ -36,6 +36,8 @@ pub enum Listing {
     Subscriptions,
     /// Invoices of the backfill window.
     Invoices,
+    /// Invoices from before it that are still to be paid.
+    OlderOpenInvoices,
     /// Refunds made in the backfill window.
     Refunds,
     /// Disputes opened in the backfill window.
@@ -46,8 +48,9 @@ pub enum Listing {
 
 impl Listing {
     /// Every list, the longest first: where requests are short, the longest must not wait.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Invoices,
+        Self::OlderOpenInvoices,
         Self::Subscriptions,
         Self::Customers,
         Self::Products,
@@ -67,7 +70,9 @@ impl Listing {
             Self::ActivePrices | Self::ArchivedPrices => Stage::Prices,
             Self::Customers => Stage::Customers,
             Self::Subscriptions => Stage::Subscriptions,
-            Self::Invoices | Self::Refunds | Self::Disputes | Self::CreditNotes => Stage::Invoices,
+            Self::Invoices | Self::OlderOpenInvoices | Self::Refunds | Self::Disputes | Self::CreditNotes => {
+                Stage::Invoices
+            }
         }
     }
 
@@ -80,7 +85,7 @@ impl Listing {
             Self::ActivePrices | Self::ArchivedPrices => Kind::Price,
             Self::Customers => Kind::Customer,
             Self::Subscriptions => Kind::Subscription,
-            Self::Invoices => Kind::Invoice,
+            Self::Invoices | Self::OlderOpenInvoices => Kind::Invoice,
             Self::Refunds => Kind::Refund,
             Self::Disputes => Kind::Dispute,
             Self::CreditNotes => Kind::CreditNote,
@@ -94,11 +99,18 @@ impl Listing {
         matches!(self, Self::Coupons | Self::Refunds | Self::Disputes | Self::CreditNotes)
     }
 
-    /// Whether only the backfill window of it is read. What went back went back after its invoice was made, so the
-    /// window of invoices is enough.
+    /// The whole list, in one window, where invoices are read since some time. What went back went back after its invoice
+    /// was made, so the window of invoices is enough for it.
     #[must_use]
-    pub fn is_windowed(self) -> bool {
-        self.stage() == Stage::Invoices
+    pub fn window(self, invoices_since: Option<Timestamp>) -> Option<Window> {
+        match self {
+            Self::OlderOpenInvoices => {
+                let until = Some(invoices_since?);
+                Some(Window { until, ..Window::whole(self, None) })
+            }
+            _ if self.stage() == Stage::Invoices => Some(Window::whole(self, invoices_since)),
+            _ => Some(Window::whole(self, None)),
+        }
     }
 }
 

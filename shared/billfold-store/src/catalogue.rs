@@ -30,6 +30,11 @@ pub(crate) fn with_revisions(mut writes: Vec<Write>) -> Vec<Write> {
     writes
 }
 
+/// Whether a write changes the catalogue.
+pub(crate) fn changes_it(write: &Write) -> bool {
+    changed(write).is_some()
+}
+
 fn changed(write: &Write) -> Option<Key> {
     match &write.0 {
         Action::Put(row, _) | Action::Set(row, _) => key::catalogue_revision_of(row.partition()?),

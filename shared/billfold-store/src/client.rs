@@ -42,6 +42,9 @@ pub(crate) trait Table: fmt::Debug + Send + Sync {
     /// Writes all or nothing, once: at most [`TRANSACTION_ACTIONS_MAX`], of different rows. [`StoreError::Conflict`] if
     /// it collided with another transaction, which says nothing of the conditions.
     fn transact<'a>(&'a self, actions: &'a [Action]) -> BoxFuture<'a, Result<Transacted, StoreError>>;
+
+    /// Puts and deletes rows, each by itself and all different: the places of those whose condition did not hold.
+    fn each<'a>(&'a self, actions: &'a [Action]) -> BoxFuture<'a, Result<Vec<usize>, StoreError>>;
 }
 
 /// Rows, and where the next page begins if there is one.
@@ -182,16 +185,39 @@ impl Store {
             return Ok(Transacted::Done);
         }
         let actions: Vec<Action> = crate::catalogue::with_revisions(writes).into_iter().map(|write| write.0).collect();
-        for attempt in 0..COLLISIONS_MAX {
-            match self.table.transact(&actions).await {
-                Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(1 << attempt)).await,
-                other => return other,
-            }
+        until_no_collision(|| self.table.transact(&actions)).await
+    }
+}
+
+/// Tries again what collided with a transaction.
+pub(crate) async fn until_no_collision<'a, T>(
+    write: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    for attempt in 0..COLLISIONS_MAX {
+        match write().await {
+            Err(StoreError::Conflict) => tokio::time::sleep(Duration::from_millis(1 << attempt)).await,
+            other => return other,
         }
-        match self.table.transact(&actions).await {
-            Err(StoreError::Conflict) => Err(StoreError::Unavailable("other transactions are at the same rows".into())),
-            other => other,
+    }
+    match write().await {
+        Err(StoreError::Conflict) => Err(StoreError::Unavailable("other transactions are at the same rows".into())),
+        other => other,
+    }
+}
+
+impl Store {
+    /// Puts and deletes rows, each by itself, for half of what a transaction costs: the places of those whose condition did
+    /// not hold. After an answer that was lost on its way, a write that happened may be among them; so this is for rows of
+    /// which whoever lost reads again what is there.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store. Some may be written then.
+    pub async fn write_each(&self, writes: Vec<Write>) -> Result<Vec<usize>, StoreError> {
+        if let Some(write) = writes.iter().find(|write| crate::catalogue::changes_it(write)) {
+            return Err(StoreError::Refused(format!("{write:?} is of the catalogue, and needs a transaction").into()));
         }
+        let actions: Vec<Action> = writes.into_iter().map(|write| write.0).collect();
+        if actions.is_empty() { Ok(Vec::new()) } else { self.table.each(&actions).await }
     }
 }
 

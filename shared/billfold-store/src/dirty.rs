@@ -58,17 +58,6 @@ impl Store {
         self.get(&subject_key(ws, subject)).await?.as_ref().map(mark).transpose()
     }
 
-    /// The marks of customers, of those that are marked.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the store.
-    pub async fn marks_of(&self, ws: &WorkspaceId, customers: &[CustomerId]) -> Result<Vec<Mark>, StoreError> {
-        let mut keys: Vec<Key> = customers.iter().map(|customer| key::dirty_customer(ws, customer)).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        self.batch_get(&keys, &[attribute::STAMP]).await?.iter().map(mark).collect()
-    }
-
     /// Whether anybody is marked.
     ///
     /// # Errors
@@ -87,13 +76,13 @@ impl Store {
         self.query_page(&range, None).await?.0.iter().map(mark).collect()
     }
 
-    /// Writes marks for many, in transactions.
+    /// Writes marks for many.
     ///
     /// # Errors
     /// [`StoreError`] of the store.
     pub async fn mark_all(&self, ws: &WorkspaceId, subjects: &[Subject], stamp: i64) -> Result<(), StoreError> {
         for some in subjects.chunks(crate::client::TRANSACTION_ACTIONS_MAX) {
-            self.transact(some.iter().map(|subject| Self::mark(ws, subject, stamp)).collect()).await?;
+            self.write_each(some.iter().map(|subject| Self::mark(ws, subject, stamp)).collect()).await?;
         }
         Ok(())
     }

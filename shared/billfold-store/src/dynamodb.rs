@@ -1,22 +1,26 @@
 //! The table in DynamoDB, through the AWS SDK.
 
-use crate::client::{Action, Page, Range, Sorted, Store, Table, Transacted, When};
+use crate::client::{Action, Page, Range, Sorted, Store, Table, Transacted, When, until_no_collision};
 use crate::error::{StoreError, from_sdk};
 use crate::item::{Item, Row, Value, attribute};
 use crate::key::Key;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem, Update,
 };
 use aws_types::SdkConfig;
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
 
 type Attributes = HashMap<String, AttributeValue>;
+
+/// Rows that are written by themselves side by side.
+const WRITES_AT_ONCE: usize = 32;
 
 #[derive(Debug)]
 pub(crate) struct DynamoDb {
@@ -61,6 +65,15 @@ impl Table for DynamoDb {
 
     fn transact<'a>(&'a self, actions: &'a [Action]) -> BoxFuture<'a, Result<Transacted, StoreError>> {
         self.write(actions).boxed()
+    }
+
+    fn each<'a>(&'a self, actions: &'a [Action]) -> BoxFuture<'a, Result<Vec<usize>, StoreError>> {
+        let one = move |(place, action)| async move {
+            let written = until_no_collision(|| self.alone(action).boxed()).await?;
+            Ok((!written).then_some(place))
+        };
+        let each = stream::iter(actions.iter().enumerate().map(one)).buffer_unordered(WRITES_AT_ONCE);
+        each.try_filter_map(|failed| async move { Ok(failed) }).try_collect().boxed()
     }
 }
 
@@ -136,27 +149,29 @@ impl DynamoDb {
         Ok(rows)
     }
 
-    /// Deletes a row by itself, for half of what a transaction costs. There is no token against repetition: after a lost
-    /// answer the condition fails, as if somebody else had just taken the row away; and a row that was made again stays.
-    async fn delete(&self, key: &Key, when: When) -> Result<Transacted, StoreError> {
-        let (text, names, values) = condition(when);
-        let request = self.client.delete_item().table_name(&self.table).set_key(Some(sent(key.item())));
-        let request = request.set_condition_expression(text).set_expression_attribute_names(names);
-        match request.set_expression_attribute_values(values).send().await {
-            Ok(_) => Ok(Transacted::Done),
-            Err(error)
-                if matches!(error.as_service_error(), Some(DeleteItemError::ConditionalCheckFailedException(_))) =>
-            {
-                Ok(Transacted::Failed(vec![0]))
+    /// Puts or deletes a row by itself; false if the condition did not hold. There is no token against repetition: after a
+    /// lost answer the condition may fail because of what was written.
+    async fn alone(&self, action: &Action) -> Result<bool, StoreError> {
+        match action {
+            Action::Put(row, when) => {
+                let (text, names, values) = condition(when.clone());
+                let request = self.client.put_item().table_name(&self.table).set_item(Some(sent(row.0.clone())));
+                let request = request.set_condition_expression(text).set_expression_attribute_names(names);
+                let answer = request.set_expression_attribute_values(values).send().await;
+                answer.map_or_else(not_written, |_| Ok(true))
             }
-            Err(error) => Err(from_sdk(error)),
+            Action::Delete(key, when) => {
+                let (text, names, values) = condition(when.clone());
+                let request = self.client.delete_item().table_name(&self.table).set_key(Some(sent(key.item())));
+                let request = request.set_condition_expression(text).set_expression_attribute_names(names);
+                let answer = request.set_expression_attribute_values(values).send().await;
+                answer.map_or_else(not_written, |_| Ok(true))
+            }
+            Action::Check(..) | Action::Set(..) => Err(StoreError::Refused("only puts and deletes stand alone".into())),
         }
     }
 
     async fn write(&self, actions: &[Action]) -> Result<Transacted, StoreError> {
-        if let [Action::Delete(key, when @ When::Is(..))] = actions {
-            return self.delete(key, when.clone()).await;
-        }
         let items = actions.iter().cloned().map(|action| self.action(action)).collect::<Result<Vec<_>, _>>()?;
         let request = self.client.transact_write_items().set_transact_items(Some(items));
         let Err(error) = request.send().await else { return Ok(Transacted::Done) };
@@ -229,6 +244,17 @@ impl DynamoDb {
             }
         }
         .build())
+    }
+}
+
+fn not_written<E, R>(error: SdkError<E, R>) -> Result<bool, StoreError>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    R: fmt::Debug + Send + Sync + 'static,
+{
+    match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        Some("ConditionalCheckFailedException") => Ok(false),
+        _ => Err(from_sdk(error)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Trouble at each call, for one purpose: tests of crashes, of throttling, of collisions.
 
-use crate::client::{Action, Page, Range, Table, Transacted};
+use crate::client::{Action, Page, Range, Table, Transacted, until_no_collision};
 use crate::error::StoreError;
 use crate::item::{Item, Row};
 use crate::key::Key;
@@ -76,5 +76,19 @@ impl Table for Gated {
 
     fn transact<'a>(&'a self, actions: &'a [Action]) -> BoxFuture<'a, Result<Transacted, StoreError>> {
         self.pass("TransactWriteItems", self.table.transact(actions)).boxed()
+    }
+
+    fn each<'a>(&'a self, actions: &'a [Action]) -> BoxFuture<'a, Result<Vec<usize>, StoreError>> {
+        async move {
+            let mut failed = Vec::new();
+            for (place, action) in actions.iter().enumerate() {
+                let one = || self.pass("PutItem", self.table.each(std::slice::from_ref(action))).boxed();
+                if !until_no_collision(one).await?.is_empty() {
+                    failed.push(place);
+                }
+            }
+            Ok(failed)
+        }
+        .boxed()
     }
 }

@@ -59,5 +59,5 @@ pub use key::{INDEX_BY_ARR, INDEX_BY_MRR, INDEX_BY_NAME, SHARDS};
 pub use ledgers::{LedgerPage, LedgerRow};
 pub use local::{LocalRow, LocalRows};
 pub use once::{Answered, Once};
-pub use runs::{Fence, Saved};
+pub use runs::{Fence, PageRows, Saved};
 pub use signals::SignalQuery;

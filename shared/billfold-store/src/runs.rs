@@ -3,6 +3,7 @@
 
 use crate::client::{Action, Range, Store, TRANSACTION_ACTIONS_MAX, Transacted, When, Write};
 use crate::error::StoreError;
+use crate::facts::StoredFact;
 use crate::item::{NewRow, Row, Value, attribute};
 use crate::key;
 use billfold_core::id::{RunId, WorkspaceId};
@@ -51,6 +52,33 @@ pub enum Saved {
 
 /// Rows that a transaction takes beside a checkpoint and the revision of the catalogue.
 const TRANSACTION_ROWS_MAX: usize = TRANSACTION_ACTIONS_MAX - 2;
+
+/// What a page of a list comes to.
+#[derive(Debug, Default)]
+pub struct PageRows {
+    marks: Vec<Write>,
+    new: Vec<Write>,
+    others: Vec<Write>,
+}
+
+impl PageRows {
+    /// Adds the mark of somebody for whom a row counts. Marks come first: a page that was cut off is read again, and finds
+    /// the rows that it has written as they are.
+    pub fn mark(&mut self, mark: Write) {
+        self.marks.push(mark);
+    }
+
+    /// Adds a write that only the worker that holds the run may make.
+    pub fn fenced(&mut self, write: Write) {
+        self.others.push(write);
+    }
+
+    /// Adds the writes of a row over what is stored.
+    pub fn add(&mut self, writes: Vec<Write>, stored: Option<&StoredFact>) {
+        let stands_alone = stored.is_none() && !writes.iter().any(crate::catalogue::changes_it);
+        if stands_alone && writes.len() == 1 { self.new.extend(writes) } else { self.others.extend(writes) }
+    }
+}
 
 impl Store {
     /// A run.
@@ -122,19 +150,25 @@ impl Store {
         }
     }
 
-    /// Writes rows and then the checkpoint that says so, in as many transactions as they need, each refused once
-    /// another worker has taken over.
+    /// Writes marks, then rows, and then the checkpoint that says so. Once another worker has taken over nothing is written
+    /// over anything; rows of which nothing was stored stand alone, and for them that is asked before.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] if another worker has taken over.
-    pub async fn save_page(
-        &self,
-        fence: &Fence,
-        rows: Vec<Write>,
-        checkpoint: &Checkpoint,
-    ) -> Result<Saved, StoreError> {
+    pub async fn save_page(&self, fence: &Fence, rows: PageRows, checkpoint: &Checkpoint) -> Result<Saved, StoreError> {
         let name = checkpoint.name();
-        let mut rows = rows.into_iter().peekable();
+        if !(rows.marks.is_empty() && rows.new.is_empty()) {
+            let ours = self.get(&key::window(&fence.ws, &fence.run, &name)).await?;
+            let number = ours.and_then(|row| row.number(attribute::FENCE));
+            if number.and_then(|number| u64::try_from(number).ok()) != Some(fence.number) {
+                return Err(StoreError::Fenced);
+            }
+        }
+        self.write_each(rows.marks).await?;
+        if !self.write_each(rows.new).await?.is_empty() {
+            return Ok(Saved::Lost);
+        }
+        let mut rows = rows.others.into_iter().peekable();
         loop {
             let some: Vec<Write> = rows.by_ref().take(TRANSACTION_ROWS_MAX).collect();
             let last = rows.peek().is_none();

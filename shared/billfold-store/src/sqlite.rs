@@ -179,6 +179,16 @@ impl Sqlite {
         if actions.len() > TRANSACTION_ACTIONS_MAX {
             return Err(StoreError::Refused("too many writes in one transaction".into()));
         }
+        let outcome = self.write_where_it_holds(actions, <[usize]>::is_empty)?;
+        Ok(if outcome.is_empty() { Transacted::Done } else { Transacted::Failed(outcome) })
+    }
+
+    /// Writes what may be written, if that will do: the places of those whose condition does not hold.
+    fn write_where_it_holds(
+        &self,
+        actions: &[Action],
+        will_do: impl Fn(&[usize]) -> bool,
+    ) -> Result<Vec<usize>, StoreError> {
         different(actions.iter().map(key_of))?;
         let mut connection = self.connection();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
@@ -188,17 +198,17 @@ impl Sqlite {
                 lost.push(place);
             }
         }
-        if !lost.is_empty() {
-            return Ok(Transacted::Failed(lost));
+        if !will_do(&lost) {
+            return Ok(lost);
         }
-        for action in actions {
+        for (_, action) in actions.iter().enumerate().filter(|(place, _)| !lost.contains(place)) {
             act(&transaction, action)?;
         }
         transaction.commit().map_err(failed)?;
         if let Some(checkpoints) = &self.checkpoints {
             checkpoints.count(actions.len());
         }
-        Ok(Transacted::Done)
+        Ok(lost)
     }
 }
 
@@ -232,6 +242,13 @@ impl Table for Sqlite {
         Box::pin(async {
             tokio::task::yield_now().await;
             self.write(actions)
+        })
+    }
+
+    fn each<'a>(&'a self, actions: &'a [Action]) -> BoxFuture<'a, Result<Vec<usize>, StoreError>> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            self.write_where_it_holds(actions, |_| true)
         })
     }
 }

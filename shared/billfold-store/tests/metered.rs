@@ -5,7 +5,7 @@ use billfold_store::{Store, Subject, inside};
 use std::time::Duration;
 
 #[tokio::test]
-async fn a_transaction_counts_double_and_a_consistent_read_once() {
+async fn a_transaction_counts_double_and_a_write_by_itself_once() {
     let (store, meter) = inside::metered(Duration::ZERO).await.unwrap();
     assert_eq!(meter.take(), inside::Used::default(), "making the table is not counted");
     let ws = WorkspaceId::new("acme").unwrap();
@@ -15,7 +15,7 @@ async fn a_transaction_counts_double_and_a_consistent_read_once() {
     let mark = store.mark_of(&ws, &Subject::Everything).await.unwrap().unwrap();
     let used = meter.take();
     assert_eq!((used.write_units, used.read_units), (0.0, 1.0), "{used:?}");
-    store.write_all(vec![Store::unmark(&ws, &mark)]).await.unwrap();
+    store.write_each(vec![Store::unmark(&ws, &mark)]).await.unwrap();
     let used = meter.take();
     assert_eq!((used.write_units, used.requests.get("DeleteItem")), (1.0, Some(&1)), "{used:?}");
     assert!(!store.is_marked(&ws).await.unwrap());

@@ -79,6 +79,7 @@ impl Simulation {
             (Kind::Customer, ListRequest::new(Endpoint::Customers)),
             (Kind::Subscription, ListRequest::new(Endpoint::Subscriptions)),
             (Kind::Invoice, ListRequest::new(Endpoint::Invoices).created(since)),
+            (Kind::Invoice, ListRequest::new(Endpoint::Invoices).filter("status", "open")),
             (Kind::Refund, ListRequest::new(Endpoint::Refunds).created(since)),
             (Kind::Dispute, ListRequest::new(Endpoint::Disputes).created(since)),
             (Kind::CreditNote, ListRequest::new(Endpoint::CreditNotes).created(since)),

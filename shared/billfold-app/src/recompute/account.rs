@@ -1,6 +1,6 @@
 //! One account: its customers' facts become its billing and its line in the table. What has not changed is not written.
 
-use super::Batch;
+use super::{Batch, Rules};
 use crate::refusal::Refusal;
 use billfold_core::billing::{self, AccountBilling, CustomerFacts};
 use billfold_core::facts::Customer;
@@ -12,35 +12,31 @@ use std::collections::BTreeSet;
 /// Members of a new account that must still be in it when it is written; the transaction has room for these.
 const MEMBERS_CHECKED_MAX: usize = 20;
 
-/// What an account came to: groups of writes, each whole, in their order.
-pub(super) struct Computed {
-    pub(super) groups: Vec<Vec<Write>>,
-}
-
 impl Batch {
-    /// Computes one account from the rows that were read.
+    /// Computes one account from the rows that were read: groups of writes, each whole, in their order.
     pub(super) fn account(
         &self,
+        rules: &Rules,
         id: &AccountId,
         stored: &AccountRows,
         members: &BTreeSet<CustomerId>,
-        somebody_came: bool,
-    ) -> Result<Computed, Refusal> {
+    ) -> Result<Vec<Vec<Write>>, Refusal> {
         let given = stored.account.as_ref().is_some_and(|account| account.row.source == AccountSource::Given);
         if members.is_empty() && !given {
             // Made for customers who are all elsewhere now.
             let removed = stored.remove(&self.ws, id);
-            return Ok(Computed { groups: removed.chunks(super::WRITES).map(<[Write]>::to_vec).collect() });
+            return Ok(removed.chunks(super::WRITES).map(<[Write]>::to_vec).collect());
         }
         let rows: Vec<&CustomerRows> = members.iter().filter_map(|id| self.customers.get(id)).collect();
         let account = self.who(id, stored, &rows);
         let facts: Vec<CustomerFacts> = rows.iter().map(|rows| facts(rows)).collect();
         let now = self.app.now();
-        let computed = billing::compute(&self.billing, &self.catalogue, &facts, now);
-        let (mut groups, mut writes) = self.keep_books(id, stored, &rows, &facts, &computed, now)?;
+        let computed = billing::compute(&rules.billing, &rules.catalogue, &facts, now);
+        let (mut groups, mut writes) = rules.keep_books(id, stored, &rows, &facts, &computed, now)?;
         let billing = computed.billing;
         let list = list_row(&account, &billing, &facts)?;
         let json = serde_json::to_string(&billing).map_err(Refusal::internal)?;
+        let somebody_came = self.moved.arrived.contains(id);
         // Written although it is the same: somebody else may be taking the account away, having seen it empty, and must
         // notice.
         if somebody_came || stored.account.as_ref().is_none_or(|before| before.row != account) {
@@ -58,7 +54,7 @@ impl Batch {
             writes.push(stored.put_billing(&self.ws, id, json)?);
         }
         groups.push(writes);
-        Ok(Computed { groups })
+        Ok(groups)
     }
 
     /// Who an account is: what was given stays; what was made follows its oldest customer.

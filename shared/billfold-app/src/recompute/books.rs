@@ -1,7 +1,7 @@
 //! An account's ledger and signals, written in the same transaction as its billing, so that the movements sum to the MRR
 //! at every moment (law 5).
 
-use super::Batch;
+use super::Rules;
 use crate::app::App;
 use crate::refusal::Refusal;
 use billfold_core::billing::{self, Computation, CustomerFacts};
@@ -37,7 +37,7 @@ impl Books {
     }
 }
 
-impl Batch {
+impl Rules {
     /// The writes of an account's ledger and signals: what goes before, and what goes together with its billing.
     pub(super) fn keep_books(
         &self,

@@ -29,36 +29,36 @@ impl Batch {
             external: self.app.store().external_owners(&self.ws, &external).await?,
         })
     }
+}
 
-    /// Finds the account of a customer.
-    pub(super) fn match_customer(&self, id: &CustomerId, rows: &CustomerRows, owners: &Owners) -> Matched {
-        let stored = rows.matched.clone();
-        let Some(customer) = &rows.customer else {
-            // A deleted customer stays where it was. One that was never read has no account, and no name to be asked for.
-            let unknown =
-                Matched { customer: id.clone(), account: None, rule: None, name: None, email: None, unknown: true };
-            return stored.unwrap_or(unknown);
-        };
-        if let Some(by_hand) = stored.filter(|matched| matched.rule == Some(MatchRule::ByHand)) {
-            return by_hand;
+/// Finds the account of a customer.
+pub(super) fn match_customer(id: &CustomerId, rows: &CustomerRows, owners: &Owners, mode: AccountsMode) -> Matched {
+    let stored = rows.matched.clone();
+    let Some(customer) = &rows.customer else {
+        // A deleted customer stays where it was. One that was never read has no account, and no name to be asked for.
+        let unknown =
+            Matched { customer: id.clone(), account: None, rule: None, name: None, email: None, unknown: true };
+        return stored.unwrap_or(unknown);
+    };
+    if let Some(by_hand) = stored.filter(|matched| matched.rule == Some(MatchRule::ByHand)) {
+        return by_hand;
+    }
+    let create = mode == AccountsMode::Create && !customer.test_clock;
+    let named = owners.external.get(&ExternalId::of_customer(id)).cloned();
+    let (account, rule) = match belongs(customer) {
+        _ if named.is_some() => (named, MatchRule::ExternalId),
+        Belongs::Alone => (account_of_customer(id).filter(|_| create), MatchRule::OwnAccount),
+        Belongs::ToDomain { domain, rule } => {
+            let made = || account_of_domain(&domain).filter(|_| create);
+            (owners.domains.get(&domain).cloned().or_else(made), rule)
         }
-        let create = self.settings.accounts == AccountsMode::Create && !customer.test_clock;
-        let named = owners.external.get(&ExternalId::of_customer(id)).cloned();
-        let (account, rule) = match belongs(customer) {
-            _ if named.is_some() => (named, MatchRule::ExternalId),
-            Belongs::Alone => (account_of_customer(id).filter(|_| create), MatchRule::OwnAccount),
-            Belongs::ToDomain { domain, rule } => {
-                let made = || account_of_domain(&domain).filter(|_| create);
-                (owners.domains.get(&domain).cloned().or_else(made), rule)
-            }
-        };
-        Matched {
-            customer: id.clone(),
-            rule: account.as_ref().map(|_| rule),
-            name: customer.name.clone().filter(|_| account.is_none()),
-            email: customer.email.clone().filter(|_| account.is_none()),
-            account,
-            unknown: false,
-        }
+    };
+    Matched {
+        customer: id.clone(),
+        rule: account.as_ref().map(|_| rule),
+        name: customer.name.clone().filter(|_| account.is_none()),
+        email: customer.email.clone().filter(|_| account.is_none()),
+        account,
+        unknown: false,
     }
 }

@@ -17,13 +17,13 @@ use crate::queue::{Handled, Message};
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;
 use crate::{asked, coupons};
-use account::Computed;
 use billfold_core::billing;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
 use billfold_store::{AccountRows, CustomerRows, Mark, SHARDS, Store, StoreError, Subject, Write};
 use books::Books;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use matching::match_customer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal
     let mut handed_over = BTreeSet::new();
     loop {
         expand_everything(app, ws).await?;
-        let mut batch = Batch::new(app.clone(), ws.clone()).await?;
+        let mut batch = Batch::new(app.clone(), ws.clone());
         let mut drained = Drained::Nothing;
         for shard in 0..SHARDS {
             if handed_over.contains(&shard) {
@@ -79,7 +79,7 @@ pub(crate) async fn work_on_shard(
     work_for: Duration,
 ) -> Result<Handled, Refusal> {
     let until = Instant::now() + work_for;
-    let mut batch = Batch::new(app.clone(), ws.clone()).await?;
+    let mut batch = Batch::new(app.clone(), ws.clone());
     while batch.drain_idle(shard).await? == Drained::Some {
         if Instant::now() >= until {
             return Ok(Handled::Again(Duration::ZERO));
@@ -93,10 +93,8 @@ pub(crate) async fn work_on_shard(
 pub(crate) async fn expand_everything(app: &App, ws: &WorkspaceId) -> Result<(), Refusal> {
     let Some(mark) = app.store().mark_of(ws, &Subject::Everything).await? else { return Ok(()) };
     app.mark_everything(ws).await?;
-    match app.store().write_all(vec![Store::unmark(ws, &mark)]).await {
-        Ok(()) | Err(StoreError::Conflict) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    app.store().write_each(vec![Store::unmark(ws, &mark)]).await?;
+    Ok(())
 }
 
 /// What came of looking into a shard.
@@ -112,14 +110,19 @@ enum Drained {
 pub(crate) struct Batch {
     app: App,
     ws: WorkspaceId,
-    settings: Settings,
-    billing: billing::Settings,
-    catalogue: Arc<Catalogue>,
-    books: Books,
     /// Customers that have been read for the batch at hand.
     customers: BTreeMap<CustomerId, CustomerRows>,
     first: First,
     moved: Moved,
+}
+
+/// What accounts are computed by.
+struct Rules {
+    ws: WorkspaceId,
+    settings: Settings,
+    billing: billing::Settings,
+    catalogue: Arc<Catalogue>,
+    books: Books,
 }
 
 /// Accounts that are to be computed because somebody was elsewhere before. Kept until that is done, because whose a
@@ -130,6 +133,14 @@ struct Moved {
     left: BTreeMap<AccountId, Mark>,
     /// Those that somebody came to.
     arrived: BTreeSet<AccountId>,
+}
+
+/// What an attempt came to.
+struct Tried {
+    /// The accounts of the subjects.
+    accounts: BTreeSet<AccountId>,
+    /// Those of them that somebody else wrote first.
+    lost: BTreeSet<AccountId>,
 }
 
 /// Who is where after a batch.
@@ -150,13 +161,9 @@ enum First {
 }
 
 impl Batch {
-    pub(crate) async fn new(app: App, ws: WorkspaceId) -> Result<Self, Refusal> {
-        let settings = app.settings(&ws).await?;
-        let catalogue = app.catalogue(&ws).await?;
-        let billing = settings.billing();
-        let books = Books::read(&app, &ws, &billing).await?;
+    pub(crate) fn new(app: App, ws: WorkspaceId) -> Self {
         let (customers, first, moved) = (BTreeMap::new(), First::Everything, Moved::default());
-        Ok(Self { app, ws, settings, billing, catalogue, books, customers, first, moved })
+        Self { app, ws, customers, first, moved }
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
@@ -188,22 +195,30 @@ impl Batch {
         Ok(computed)
     }
 
-    /// Matches and computes, again and again while others write the same rows.
+    /// Matches and computes; what others wrote meanwhile again and again.
     pub(crate) async fn compute(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
+        let (mut left, mut accounts) = (subjects.to_vec(), BTreeSet::new());
         for _ in 0..ATTEMPTS_MAX {
-            match self.try_compute(subjects).await {
+            match self.try_compute(&left).await {
+                Ok(tried) => {
+                    accounts.extend(tried.accounts);
+                    if tried.lost.is_empty() {
+                        return Ok(accounts);
+                    }
+                    left = tried.lost.into_iter().map(Subject::Account).collect();
+                }
                 Err(refusal) if refusal.kind == Kind::Unavailable && is_conflict(&refusal) => {}
-                other => return other,
+                Err(refusal) => return Err(refusal),
             }
         }
         Err(StoreError::Conflict.into())
     }
 
-    async fn try_compute(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
+    async fn try_compute(&mut self, subjects: &[Subject]) -> Result<Tried, Refusal> {
         self.customers.clear();
         let marked: Vec<CustomerId> = subjects.iter().filter_map(customer).cloned().collect();
         self.read_first(&marked).await?;
-        self.settings = self.app.settings(&self.ws).await?;
+        let mode = self.app.settings(&self.ws).await?.accounts;
         let owners = self.owners(&marked).await?;
         let mut accounts: BTreeSet<AccountId> = subjects.iter().filter_map(account_of).cloned().collect();
         let mut writes = Vec::new();
@@ -213,7 +228,7 @@ impl Batch {
         for id in &marked {
             let Some(rows) = self.customers.get(id) else { continue };
             let before = rows.matched.as_ref().and_then(|matched| matched.account.clone());
-            let matched = self.match_customer(id, rows, &owners);
+            let matched = match_customer(id, rows, &owners, mode);
             let moves = before != matched.account;
             accounts.extend(before.clone());
             if let Some(account) = &matched.account {
@@ -237,25 +252,23 @@ impl Batch {
                 writes.push(group);
             }
         }
-        self.write_groups(writes).await?;
+        if !self.write_groups(writes.into_iter().map(|group| ((), group))).await?.is_empty() {
+            return Err(StoreError::Conflict.into());
+        }
         if self.first == First::Heads {
             self.customers.clear();
         }
         accounts.extend(self.moved.left.keys().chain(&self.moved.arrived).cloned());
         let computed = self.compute_accounts(&accounts, &Placed { newcomers, leavers }).await?;
-        self.write_groups(computed.into_iter().flat_map(|computed| computed.groups).collect()).await?;
-        let moved = std::mem::take(&mut self.moved);
-        self.take_away(moved.left.into_values().collect()).await?;
-        Ok(accounts)
-    }
-
-    /// What accounts are computed by, as it is now.
-    async fn read_rules(&mut self) -> Result<(), Refusal> {
-        self.catalogue = self.app.catalogue(&self.ws).await?;
-        self.settings = self.app.settings(&self.ws).await?;
-        self.billing = self.settings.billing();
-        self.books = Books::read(&self.app, &self.ws, &self.billing).await?;
-        Ok(())
+        let groups =
+            computed.into_iter().flat_map(|(id, groups)| groups.into_iter().map(move |group| (id.clone(), group)));
+        let lost = self.write_groups(groups).await?;
+        self.moved.arrived.retain(|id| lost.contains(id));
+        let left = std::mem::take(&mut self.moved.left);
+        let (left, done) = left.into_iter().partition(|(id, _)| lost.contains(id));
+        self.moved.left = left;
+        self.take_away(BTreeMap::into_values(done).collect()).await?;
+        Ok(Tried { accounts, lost })
     }
 
     async fn read_first(&mut self, ids: &[CustomerId]) -> Result<(), Refusal> {
@@ -286,7 +299,7 @@ impl Batch {
         &mut self,
         accounts: &BTreeSet<AccountId>,
         placed: &Placed,
-    ) -> Result<Vec<Computed>, Refusal> {
+    ) -> Result<Vec<(AccountId, Vec<Vec<Write>>)>, Refusal> {
         let (store, ws) = (self.app.store().clone(), self.ws.clone());
         let read = |id: AccountId| {
             let (store, ws) = (store.clone(), ws.clone());
@@ -322,53 +335,85 @@ impl Batch {
         let all: Vec<CustomerId> = members.values().flatten().cloned().collect();
         self.read_customers(&all).await?;
         // And so must what they are computed by.
-        self.read_rules().await?;
+        let rules = Rules::read(&self.app, &self.ws).await?;
         // Before anything is written, so that it is asked for again if this is cut off.
-        coupons::ask(&self.app, &self.ws, &self.catalogue, self.customers.values()).await?;
-        asked::ask_for_invoices(&self.app, &self.ws, self.settings.backfill_days(), self.customers.values()).await?;
+        coupons::ask(&self.app, &self.ws, &rules.catalogue, self.customers.values()).await?;
+        asked::ask_for_invoices(&self.app, &self.ws, rules.settings.backfill_days(), self.customers.values()).await?;
         let mut computed = Vec::with_capacity(stored.len());
-        for (id, rows) in &stored {
-            let members = members.remove(id).unwrap_or_default();
+        for (id, rows) in stored {
+            let members = members.remove(&id).unwrap_or_default();
             // Computing waits for nothing, and there may be many accounts: the others have their turn.
             tokio::task::yield_now().await;
-            computed.push(self.account(id, rows, &members, self.moved.arrived.contains(id))?);
+            let groups = self.account(&rules, &id, &rows, &members)?;
+            computed.push((id, groups));
         }
         Ok(computed)
     }
 
-    /// Writes groups, each whole, as many together as a transaction takes.
-    async fn write_groups(&self, groups: Vec<Vec<Write>>) -> Result<(), Refusal> {
-        let mut together: Vec<Write> = Vec::new();
-        for group in groups {
-            if together.len().saturating_add(group.len()) > WRITES {
-                self.app.store().write_all(std::mem::take(&mut together)).await?;
+    /// Writes groups, each whole, as many together as a transaction takes; whose were lost to other writers. Of those, what
+    /// comes behind the group that was lost is not written.
+    async fn write_groups<T: Clone + Ord>(
+        &self,
+        groups: impl IntoIterator<Item = (T, Vec<Write>)>,
+    ) -> Result<BTreeSet<T>, Refusal> {
+        let mut lost = BTreeSet::new();
+        let (mut together, mut count) = (Vec::new(), 0usize);
+        for (whose, group) in groups {
+            if count.saturating_add(group.len()) > WRITES {
+                self.write_together(std::mem::take(&mut together), &mut lost).await?;
+                count = 0;
             }
-            together.extend(group);
+            count = count.saturating_add(group.len());
+            together.push((whose, group));
         }
-        Ok(self.app.store().write_all(together).await?)
+        self.write_together(together, &mut lost).await?;
+        Ok(lost)
+    }
+
+    /// In one transaction; in one each after a race was lost, because whoever else is in it has no part in that.
+    async fn write_together<T: Clone + Ord>(
+        &self,
+        groups: Vec<(T, Vec<Write>)>,
+        lost: &mut BTreeSet<T>,
+    ) -> Result<(), Refusal> {
+        let store = self.app.store();
+        let all =
+            || groups.iter().filter(|(whose, _)| !lost.contains(whose)).flat_map(|(_, group)| group.iter().cloned());
+        match store.write_all(all().collect()).await {
+            Ok(()) => return Ok(()),
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for (whose, group) in groups {
+            if lost.contains(&whose) {
+                continue;
+            }
+            match store.write_all(group).await {
+                Ok(()) => {}
+                Err(StoreError::Conflict) => {
+                    lost.insert(whose);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Takes marks away; one that was made again meanwhile stays.
     async fn take_away(&self, marks: Vec<Mark>) -> Result<(), Refusal> {
-        for some in marks.chunks(WRITES) {
-            let together = some.iter().map(|mark| Store::unmark(&self.ws, mark)).collect();
-            match self.app.store().write_all(together).await {
-                Ok(()) => {}
-                Err(StoreError::Conflict) => self.take_away_singly(some).await?,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        self.app.store().write_each(marks.iter().map(|mark| Store::unmark(&self.ws, mark)).collect()).await?;
         Ok(())
     }
+}
 
-    async fn take_away_singly(&self, marks: &[Mark]) -> Result<(), Refusal> {
-        for mark in marks {
-            match self.app.store().write_all(vec![Store::unmark(&self.ws, mark)]).await {
-                Ok(()) | Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
+impl Rules {
+    /// As they are now.
+    async fn read(app: &App, ws: &WorkspaceId) -> Result<Self, Refusal> {
+        let catalogue = app.catalogue(ws).await?;
+        let settings = app.settings(ws).await?;
+        let billing = settings.billing();
+        let books = Books::read(app, ws, &billing).await?;
+        Ok(Self { ws: ws.clone(), settings, billing, catalogue, books })
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn endpoint(listing: Listing) -> Endpoint {
         Listing::ActivePrices | Listing::ArchivedPrices => Endpoint::Prices,
         Listing::Customers => Endpoint::Customers,
         Listing::Subscriptions => Endpoint::Subscriptions,
-        Listing::Invoices => Endpoint::Invoices,
+        Listing::Invoices | Listing::OlderOpenInvoices => Endpoint::Invoices,
         Listing::Refunds => Endpoint::Refunds,
         Listing::Disputes => Endpoint::Disputes,
         Listing::CreditNotes => Endpoint::CreditNotes,

@@ -7,7 +7,7 @@ use billfold_core::facts::{Fact, Kind};
 use billfold_core::fold::{Decision, Incoming, Source};
 use billfold_core::stripe::{self, Nested, Reading};
 use billfold_core::window::{Checkpoint, Cursor, Listing, PAGE_ROWS, Window};
-use billfold_store::{FactRow, Saved, Store, StoredFact, Write};
+use billfold_store::{FactRow, PageRows, Saved, Store, StoredFact, Write};
 use billfold_stripe::{Client, Created, Endpoint, ListRequest, Retrieved, Row, StripeError};
 use jiff::Timestamp;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -41,7 +41,7 @@ pub(super) async fn read(worker: &Worker, shared: &Shared, window: Window) -> Re
         Ok(page) => page,
         Err(StripeError::CursorGone) => {
             let window = window.without_cursor();
-            worker.app.store().save_page(&worker.fence, Vec::new(), &Checkpoint::List(window.clone())).await?;
+            worker.app.store().save_page(&worker.fence, PageRows::default(), &Checkpoint::List(window.clone())).await?;
             return Ok(PageRead { window, oldest_catalogue: None });
         }
         Err(error) => return Err(error.into()),
@@ -65,6 +65,7 @@ fn request(window: &Window) -> ListRequest {
     let request = match window.listing {
         Listing::ActivePrices => request.filter("active", "true"),
         Listing::ArchivedPrices => request.filter("active", "false"),
+        Listing::OlderOpenInvoices => request.filter("status", "open"),
         _ => request,
     };
     match &window.cursor {
@@ -175,7 +176,7 @@ async fn fold(worker: &Worker, shared: &Shared, window: &Window, mut contents: C
     let stamp = worker.app.stamp()?;
     for _ in 0..FOLDS_MAX {
         let stored = worker.app.store().stored_versions(&contents.rows).await?;
-        let mut writes = Vec::new();
+        let mut rows = PageRows::default();
         let mut marked = Vec::new();
         for (row, stored) in contents.rows.iter_mut().zip(&stored) {
             let mut decided = decision(worker, row, stored.as_ref(), Source::Told);
@@ -189,14 +190,14 @@ async fn fold(worker: &Worker, shared: &Shared, window: &Window, mut contents: C
             }
             if decided == Decision::Store {
                 note_dependants(worker, shared, row, stored.as_ref()).await?;
-                mark(worker, shared, &row.fact, stamp, &mut writes, &mut marked);
-                writes.extend(row.writes(&worker.fence.ws, stored.as_ref())?);
+                mark(worker, shared, &row.fact, stamp, &mut rows, &mut marked);
+                rows.add(row.writes(&worker.fence.ws, stored.as_ref())?, stored.as_ref());
             }
         }
         if shared.remember_ids {
-            writes.push(seen(worker, window, &contents.ids));
+            rows.fenced(seen(worker, window, &contents.ids));
         }
-        match worker.app.store().save_page(&worker.fence, writes, &Checkpoint::List(window.clone())).await? {
+        match worker.app.store().save_page(&worker.fence, rows, &Checkpoint::List(window.clone())).await? {
             Saved::Saved => {
                 shared.marked.lock().unwrap_or_else(PoisonError::into_inner).extend(marked);
                 return Ok(());
@@ -260,7 +261,7 @@ async fn note_dependants(
 }
 
 /// Adds the mark of whom a fact counts for, unless this worker has already marked them in this run.
-fn mark(worker: &Worker, shared: &Shared, fact: &Fact, stamp: i64, writes: &mut Vec<Write>, marked: &mut Vec<u64>) {
+fn mark(worker: &Worker, shared: &Shared, fact: &Fact, stamp: i64, rows: &mut PageRows, marked: &mut Vec<u64>) {
     let Some(customer) = fact.customer() else { return };
     let mut hasher = DefaultHasher::new();
     customer.hash(&mut hasher);
@@ -268,7 +269,9 @@ fn mark(worker: &Worker, shared: &Shared, fact: &Fact, stamp: i64, writes: &mut 
     let known = shared.marked.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash);
     if !known && !marked.contains(&hash) {
         marked.push(hash);
-        writes.extend(worker.mark_of(fact, stamp));
+        if let Some(mark) = worker.mark_of(fact, stamp) {
+            rows.mark(mark);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use billfold_core::facts::Fact;
 use billfold_core::id::{AccountId, RunId, WorkspaceId};
 use billfold_core::run::{Problem, Run, RunStatus, Stage, StageStatus};
 use billfold_core::window::{BillingShard, Checkpoint, Listing, Window};
-use billfold_store::{Fence, LeaseHeld, SHARDS, StoreError};
+use billfold_store::{Fence, LeaseHeld, PageRows, SHARDS, StoreError};
 use billfold_stripe::{Client, Disposition, StripeError};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
@@ -207,14 +207,12 @@ impl Worker {
 
     async fn checkpoints(&self, run: &Run) -> Result<Vec<Checkpoint>, Stopped> {
         let found = self.app.store().checkpoints(&self.fence.ws, &run.id).await?;
-        let planned = u32::from(SHARDS).saturating_add(u32::try_from(Listing::ALL.len()).unwrap_or(0));
-        if found.len() >= planned as usize {
+        let windows = Listing::ALL.into_iter().filter_map(|listing| listing.window(run.invoices_since));
+        let shards = (0..SHARDS).map(|shard| Checkpoint::Billing(BillingShard { shard, done: false, records: 0 }));
+        let all: Vec<Checkpoint> = windows.map(Checkpoint::List).chain(shards).collect();
+        if found.len() >= all.len() {
             return Ok(found);
         }
-        let since = |listing: Listing| if listing.is_windowed() { run.invoices_since } else { None };
-        let windows = Listing::ALL.map(|listing| Checkpoint::List(Window::whole(listing, since(listing))));
-        let shards = (0..SHARDS).map(|shard| Checkpoint::Billing(BillingShard { shard, done: false, records: 0 }));
-        let all: Vec<Checkpoint> = windows.into_iter().chain(shards).collect();
         self.app.store().add_checkpoints(&self.fence, &all).await?;
         Ok(self.app.store().checkpoints(&self.fence.ws, &run.id).await?)
     }
@@ -277,7 +275,7 @@ impl Worker {
     }
 
     async fn drain(self, mut shard: BillingShard, counted: Arc<Mutex<HashSet<AccountId>>>) -> Result<(), Stopped> {
-        let mut batch = recompute::Batch::new(self.app.clone(), self.fence.ws.clone()).await?;
+        let mut batch = recompute::Batch::new(self.app.clone(), self.fence.ws.clone());
         loop {
             if Instant::now() >= self.deadline {
                 return Err(Stopped::Later(Duration::ZERO, None));
@@ -290,7 +288,7 @@ impl Worker {
                 }
                 None => shard.done = true,
             }
-            self.app.store().save_page(&self.fence, Vec::new(), &Checkpoint::Billing(shard.clone())).await?;
+            self.app.store().save_page(&self.fence, PageRows::default(), &Checkpoint::Billing(shard.clone())).await?;
             if shard.done {
                 return Ok(());
             }

@@ -4,7 +4,7 @@
 //!
 //! The rule is the same as for one event; an object's versions that are overtaken within the burst are not written.
 
-use super::fold::{Candidate, FoldError, Folder, Listed, Told};
+use super::fold::{Accounts, Candidate, FoldError, Folder, Listed, Told};
 use super::{Delivered, money_back};
 use crate::app::App;
 use crate::queue::{Handled, Message};
@@ -14,14 +14,14 @@ use billfold_core::event::About;
 use billfold_core::facts::Kind;
 use billfold_core::fold::{Decision, Incoming, Source, Stored};
 use billfold_core::id::{CustomerId, WorkspaceId};
-use billfold_store::{FactPlace, Store, StoreError, StoredFact, Subject, Write};
+use billfold_store::{FactPlace, StoreError, StoredFact, Write};
 use futures::{StreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Events that are folded by themselves side by side.
 const SINGLY_AT_ONCE: usize = 8;
-/// Writes of one transaction; the last may bring a mark along.
+/// Writes of one transaction.
 const WRITES: usize = 99;
 /// The wait after our own trouble.
 const AFTER_TROUBLE: Duration = Duration::from_secs(10);
@@ -104,8 +104,7 @@ async fn fold_together(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Re
     let mut burst = Burst::read(app, ws, events).await?;
     burst.decide(&Listed::read(app, ws).await?);
     burst.write().await?;
-    let customers: Vec<CustomerId> = burst.customers().into_iter().collect();
-    recompute::work_on(app, ws, &customers).await?;
+    recompute::work_on(app, ws, &burst.customers()).await?;
     let left: BTreeSet<usize> = burst.left.iter().copied().collect();
     for (_, event) in events.iter().enumerate().filter(|(place, _)| !left.contains(place)) {
         app.folding().done(ws, &event.id);
@@ -129,7 +128,8 @@ struct Object {
     stored: Option<StoredFact>,
     /// The version that the next event is compared with.
     version: Option<Stored>,
-    pending: Option<Pending>,
+    /// What is to be written of it.
+    pending: Option<Vec<Write>>,
     customers: BTreeSet<CustomerId>,
     /// Places of its events that were folded here.
     events: Vec<usize>,
@@ -142,13 +142,6 @@ enum State {
     Clear,
     /// Some event could not be placed; those behind it are not looked at.
     Unclear,
-}
-
-/// What is to be written of an object.
-struct Pending {
-    writes: Vec<Write>,
-    decision: Decision,
-    customer: Option<CustomerId>,
 }
 
 impl<'a> Burst<'a> {
@@ -185,7 +178,8 @@ impl<'a> Burst<'a> {
             self.left.push(place);
             return Ok(());
         }
-        let folder = Folder { app: self.app, ws: self.ws, stripe: None, event, kind, id };
+        let accounts = Accounts::AtOnce;
+        let folder = Folder { app: self.app, ws: self.ws, stripe: None, event, kind, id, accounts };
         match folder.told().await? {
             Told::Candidate(candidate) => {
                 self.objects.entry(candidate.place.clone()).or_default();
@@ -211,7 +205,7 @@ impl<'a> Burst<'a> {
             let taken = match decision {
                 Decision::Fetch => None,
                 Decision::Drop => Some(()),
-                Decision::Store | Decision::Confirm => object.take(self.ws, &candidate, decision),
+                Decision::Store | Decision::Confirm => object.take(self.ws, &candidate),
             };
             if taken.is_none() {
                 object.state = State::Unclear;
@@ -223,37 +217,28 @@ impl<'a> Burst<'a> {
         }
     }
 
-    /// Writes what was decided, with the marks of whom it counts for. Whoever lost a race is left.
+    /// Writes what was decided. Whoever lost a race is left.
     async fn write(&mut self) -> Result<(), FoldError> {
-        let mut pending: Vec<(FactPlace, Pending)> = Vec::new();
+        let (mut alone, mut places) = (Vec::new(), Vec::new());
         for (place, object) in &mut self.objects {
-            pending.extend(object.pending.take().map(|pending| (place.clone(), pending)));
-        }
-        // Those of one customer beside each other, so that one mark does for them.
-        pending.sort_by(|(_, a), (_, b)| a.customer.cmp(&b.customer));
-        let stamp = self.app.stamp()?;
-        let mut group = Group::default();
-        for (place, pending) in pending {
-            if group.writes.len().saturating_add(pending.writes.len()).saturating_add(1) > WRITES {
-                self.write_group(std::mem::take(&mut group)).await?;
-            }
-            group.add(self.ws, place, pending, stamp);
-        }
-        self.write_group(group).await
-    }
-
-    async fn write_group(&mut self, group: Group) -> Result<(), FoldError> {
-        match self.app.store().write_all(group.writes).await {
-            Ok(()) => Ok(()),
-            Err(StoreError::Conflict) => {
-                for place in group.places {
-                    let object = self.objects.remove(&place).unwrap_or_default();
-                    self.left.extend(object.events);
+            match object.pending.take() {
+                Some(mut writes) if writes.len() == 1 => {
+                    alone.append(&mut writes);
+                    places.push(place.clone());
                 }
-                Ok(())
+                Some(writes) => match self.app.store().write_all(writes).await {
+                    Ok(()) => {}
+                    Err(StoreError::Conflict) => self.left.append(&mut object.events),
+                    Err(error) => return Err(error.into()),
+                },
+                None => {}
             }
-            Err(error) => Err(error.into()),
         }
+        for lost in self.app.store().write_each(alone).await? {
+            let object = places.get(lost).and_then(|place| self.objects.get_mut(place));
+            self.left.extend(object.into_iter().flat_map(|object| object.events.drain(..)));
+        }
+        Ok(())
     }
 
     /// Whose accounts may have to be computed: also when nothing was new, because perhaps somebody stored this very event
@@ -265,37 +250,14 @@ impl<'a> Burst<'a> {
 
 impl Object {
     /// Takes a version as the newest; `None` if it cannot be written together with others.
-    fn take(&mut self, ws: &WorkspaceId, candidate: &Candidate, decision: Decision) -> Option<()> {
+    fn take(&mut self, ws: &WorkspaceId, candidate: &Candidate) -> Option<()> {
         let writes = candidate.writes(ws, self.stored.as_ref()).ok()?;
-        if writes.len().saturating_add(1) > WRITES {
+        if writes.len() > WRITES {
             return None;
         }
-        let stores = decision == Decision::Store
-            || self.pending.as_ref().is_some_and(|pending| pending.decision == Decision::Store);
-        let decision = if stores { Decision::Store } else { Decision::Confirm };
-        self.pending = Some(Pending { writes, decision, customer: candidate.customer.clone() });
+        self.pending = Some(writes);
         self.version = Some(Stored { as_of: candidate.as_of, digest: candidate.digest() });
         Some(())
-    }
-}
-
-/// Writes of one transaction, and the objects that they are of.
-#[derive(Default)]
-struct Group {
-    writes: Vec<Write>,
-    places: Vec<FactPlace>,
-    marked: Option<CustomerId>,
-}
-
-impl Group {
-    fn add(&mut self, ws: &WorkspaceId, place: FactPlace, pending: Pending, stamp: i64) {
-        self.writes.extend(pending.writes);
-        self.places.push(place);
-        let customer = pending.customer.filter(|_| pending.decision == Decision::Store);
-        if let Some(customer) = customer.filter(|customer| self.marked.as_ref() != Some(customer)) {
-            self.writes.push(Store::mark(ws, &Subject::Customer(customer.clone()), stamp));
-            self.marked = Some(customer);
-        }
     }
 }
 

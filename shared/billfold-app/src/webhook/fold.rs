@@ -21,7 +21,7 @@ use billfold_core::webhook::Known;
 use billfold_store::{FactPlace, FactRow, Store, StoreError, StoredFact, Subject, Write};
 use billfold_stripe::{Client, Disposition, Retrieved, StripeError};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// How often an event is folded again because somebody else wrote the row.
@@ -101,14 +101,18 @@ pub(crate) async fn fold(
     if app.folding().is_done(ws, &event.id) {
         return Ok(());
     }
-    let folder = Folder { app, ws, stripe, event, kind: *kind, id };
+    let folder = Folder { app, ws, stripe, event, kind: *kind, id, accounts };
+    let mut customers = BTreeSet::new();
     let customer = folder.fold().await?;
-    if let Some(shows_on) = money_back::shows_on(app, ws, stripe, *kind, id, customer.as_ref()).await? {
-        Box::pin(fold(app, ws, stripe, &event.touching(Kind::Invoice, shows_on), accounts)).await?;
+    if let Some(invoice) = money_back::shows_on(app, ws, stripe, *kind, id, customer.as_ref()).await? {
+        let event = event.touching(Kind::Invoice, invoice.clone());
+        let on_it = Folder { event: &event, kind: Kind::Invoice, id: &invoice, ..folder };
+        customers.extend(on_it.fold().await?);
     }
-    if let Some(customer) = customer.filter(|_| accounts == Accounts::AtOnce) {
+    customers.extend(customer);
+    if accounts == Accounts::AtOnce {
         // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account.
-        recompute::work_on(app, ws, &[customer]).await?;
+        recompute::work_on(app, ws, &customers).await?;
     }
     app.folding().done(ws, &event.id);
     Ok(())
@@ -127,6 +131,7 @@ pub(super) struct Folder<'a> {
     pub(super) event: &'a Delivered,
     pub(super) kind: Kind,
     pub(super) id: &'a str,
+    pub(super) accounts: Accounts,
 }
 
 /// A version that has come in, and where it belongs.
@@ -446,13 +451,22 @@ impl Folder<'_> {
         }
         let mut writes = candidate.writes(self.ws, stored)?;
         let catalogue = matches!(self.kind, Kind::Product | Kind::Price | Kind::Coupon);
-        if decision == Decision::Store {
-            let subject = if catalogue { Some(Subject::Everything) } else { customer.cloned().map(Subject::Customer) };
-            let stamp = self.app.stamp()?;
-            writes.extend(subject.map(|subject| Store::mark(self.ws, &subject, stamp)));
+        let subject = match self.accounts {
+            _ if decision == Decision::Confirm => None,
+            _ if catalogue => Some(Subject::Everything),
+            // Whoever has this event computes the account before it is done with it.
+            Accounts::AtOnce => None,
+            Accounts::BySync => customer.cloned().map(Subject::Customer),
+        };
+        let store = self.app.store();
+        if subject.is_none() && !catalogue && writes.len() == 1 {
+            return Ok(store.write_each(writes).await?.is_empty());
         }
-        match self.app.store().write_all(writes).await {
-            Ok(()) if catalogue && decision == Decision::Store => {
+        if let Some(subject) = &subject {
+            writes.push(Store::mark(self.ws, subject, self.app.stamp()?));
+        }
+        match store.write_all(writes).await {
+            Ok(()) if subject == Some(Subject::Everything) => {
                 let message = Message::Recompute { workspace: self.ws.clone() };
                 self.app.queue().send(message, CATALOGUE_SETTLES_IN).await.map_err(Refusal::from)?;
                 Ok(true)

@@ -9,7 +9,7 @@ use billfold_core::run::{Run, Trigger};
 use billfold_core::window::{Checkpoint, Listing, Window};
 use billfold_store::{
     AccountRow, AccountRows, AccountSource, Direction, Erase, FactRow, Fence, LeaseHeld, ListQuery, ListRow, LocalRow,
-    Matched, Saved, SortBy, Started, Store, StoreError, Subject, Write, embedded,
+    Matched, PageRows, Saved, SortBy, Started, Store, StoreError, Subject, embedded,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -209,6 +209,15 @@ async fn many_starts_at_once_start_one() {
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Started::Started).count(), 1, "{outcomes:?}");
 }
 
+/// A page of facts of which nothing is stored.
+fn page(facts: impl IntoIterator<Item = Fact>) -> PageRows {
+    let mut rows = PageRows::default();
+    for fact in facts {
+        rows.add(row(fact).writes(&ws(), None).unwrap(), None);
+    }
+    rows
+}
+
 #[tokio::test]
 async fn a_worker_that_was_taken_over_can_write_nothing() {
     let store = open().await;
@@ -219,13 +228,13 @@ async fn a_worker_that_was_taken_over_can_write_nothing() {
     assert_eq!(held, Err(LeaseHeld::Until(at(70))));
     let number = store.take_lease(&ws(), &run.id, at(71), at(130)).await.unwrap().unwrap();
     store.raise_fences(&ws(), &run.id, number).await.unwrap();
-    let rows = row(customer("cus_1", "A")).writes(&ws(), None).unwrap();
-    assert!(matches!(store.save_page(&old, rows.clone(), &window()).await, Err(StoreError::Fenced)));
+    let rows = || page([customer("cus_1", "A")]);
+    assert!(matches!(store.save_page(&old, rows(), &window()).await, Err(StoreError::Fenced)));
     assert!(matches!(store.save_run(&old, &run, &window().name()).await, Err(StoreError::Fenced)));
     assert!(matches!(store.extend_lease(&ws(), old.number, None).await, Err(StoreError::Fenced)));
     assert!(store.customer_rows(&ws(), &cus("cus_1")).await.unwrap().customer.is_none());
     let new = Fence { number, ..old };
-    assert_eq!(store.save_page(&new, rows, &window()).await.unwrap(), Saved::Saved);
+    assert_eq!(store.save_page(&new, rows(), &window()).await.unwrap(), Saved::Saved);
 }
 
 #[tokio::test]
@@ -235,7 +244,7 @@ async fn stopping_a_run_fences_its_worker_off() {
     store.start_run(&ws(), &run).await.unwrap();
     let fence = worker(&store, &run, &window()).await;
     store.end_run(&ws(), &run.clone().cancel(at(5)).unwrap(), None).await.unwrap();
-    assert!(matches!(store.save_page(&fence, Vec::new(), &window()).await, Err(StoreError::Fenced)));
+    assert!(matches!(store.save_page(&fence, PageRows::default(), &window()).await, Err(StoreError::Fenced)));
     assert_eq!(store.take_lease(&ws(), &run.id, at(10), at(70)).await.unwrap(), Err(LeaseHeld::Ended));
     // A checkpoint that it makes only now has its own number; the run has ended all the same.
     let late = Checkpoint::List(Window::whole(Listing::Coupons, None));
@@ -250,12 +259,11 @@ async fn a_page_is_written_before_its_checkpoint_and_lost_races_are_told() {
     let run = run("run_1");
     store.start_run(&ws(), &run).await.unwrap();
     let fence = worker(&store, &run, &window()).await;
-    let many: Vec<Write> =
-        (0..250).flat_map(|n| row(customer(&format!("cus_{n}"), "A")).writes(&ws(), None).unwrap()).collect();
+    let many = page((0..250).map(|n| customer(&format!("cus_{n}"), "A")));
     let moved = Checkpoint::List(Window { pages: 1, ..Window::whole(Listing::Customers, None) });
     assert_eq!(store.save_page(&fence, many, &moved).await.unwrap(), Saved::Saved);
     assert_eq!(store.checkpoints(&ws(), &run.id).await.unwrap(), std::slice::from_ref(&moved));
-    let again = row(customer("cus_7", "B")).writes(&ws(), None).unwrap();
+    let again = page([customer("cus_7", "B")]);
     let further = Checkpoint::List(Window { pages: 2, ..Window::whole(Listing::Customers, None) });
     assert_eq!(store.save_page(&fence, again, &further).await.unwrap(), Saved::Lost);
     assert_eq!(store.checkpoints(&ws(), &run.id).await.unwrap(), [moved]);
