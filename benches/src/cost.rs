@@ -3,10 +3,11 @@
 
 mod bill;
 mod cloud;
+mod month;
 
 pub use bill::Line;
 use bill::{Bill, Template};
-use billfold_sim::{Dice, Sim, Spec};
+use billfold_sim::{Delivery, Dice, Sim, Spec};
 use cloud::Cloud;
 use std::path::Path;
 
@@ -14,8 +15,6 @@ use std::path::Path;
 const NOW: i64 = 1_790_000_000;
 /// Deliveries that are measured, in each way.
 const EVENTS: usize = 400;
-/// Deliveries that come together.
-const BURST: usize = 10;
 const MINUTES_A_DAY: u32 = 1440;
 const DAYS_A_MONTH: f64 = 30.0;
 
@@ -38,10 +37,14 @@ pub async fn run(root: &Path, customers: u32) -> anyhow::Result<Vec<Line>> {
     lines.push(again.line(&template, "sync without changes, a million objects", objects_again, 1e6).at_most(limit));
 
     let mut dice = Dice::new(5);
-    let alone = webhooks(&mut cloud, &mut dice, 1).await?;
-    lines.push(alone.line(&template, "webhooks one by one, a million", alone.events(), 1e6).at_most(5.0));
-    let together = webhooks(&mut cloud, &mut dice, BURST).await?;
-    lines.push(together.line(&template, "webhooks in bursts of ten, a million", together.events(), 1e6).at_most(5.0));
+    let moments = cloud.moments(&mut dice, EVENTS)?;
+    let as_they_come = webhooks(&mut cloud, moments).await?;
+    lines.push(
+        as_they_come.line(&template, "webhooks as they come, a million", as_they_come.events(), 1e6).at_most(5.0),
+    );
+    let singly = cloud.moments(&mut dice, EVENTS)?.into_iter().flatten().map(|delivery| vec![delivery]).collect();
+    let singly = webhooks(&mut cloud, singly).await?;
+    lines.push(singly.line(&template, "webhooks one by one, a million", singly.events(), 1e6).at_most(5.0));
 
     for _ in 0..MINUTES_A_DAY {
         cloud.minute().await?;
@@ -51,12 +54,11 @@ pub async fn run(root: &Path, customers: u32) -> anyhow::Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// Delivers events, so many at once, each time until all is applied.
-async fn webhooks(cloud: &mut Cloud, dice: &mut Dice, at_once: usize) -> anyhow::Result<Bill> {
-    let deliveries = cloud.changes(dice, EVENTS)?;
+/// Delivers events, those of a moment together, each time until all is applied.
+async fn webhooks(cloud: &mut Cloud, moments: Vec<Vec<Delivery>>) -> anyhow::Result<Bill> {
     cloud.take();
-    for some in deliveries.chunks(at_once) {
-        for delivery in some {
+    for moment in moments {
+        for delivery in &moment {
             cloud.deliver(delivery).await?;
         }
         cloud.settle().await?;

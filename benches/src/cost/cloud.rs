@@ -1,7 +1,7 @@
 //! A stack in one process: the functions called as AWS calls them, one after the other, what they use counted.
 
 use super::bill::Bill;
-use crate::deliveries::change;
+use super::month;
 use crate::prices;
 use anyhow::{Context as _, bail, ensure};
 use billfold_app::{
@@ -103,18 +103,19 @@ impl Cloud {
         Ok(())
     }
 
-    /// Makes the business change until so many deliveries wait.
-    pub fn changes(&self, dice: &mut Dice, count: usize) -> anyhow::Result<Vec<Delivery>> {
-        let mut deliveries = Vec::new();
+    /// Makes the business change until so many deliveries wait, those of a moment together.
+    pub fn moments(&self, dice: &mut Dice, count: usize) -> anyhow::Result<Vec<Vec<Delivery>>> {
+        let (mut moments, mut deliveries) = (Vec::new(), 0);
         for _ in 0..HANDLED_MAX {
             self.sim.advance(APART_S);
-            if let Some(change) = change(&self.sim, dice) {
+            if let Some(change) = month::change(&self.sim, dice) {
                 drop(self.sim.apply(&change));
             }
-            deliveries.extend(self.sim.take_deliveries());
-            if deliveries.len() >= count {
-                deliveries.truncate(count);
-                return Ok(deliveries);
+            let told = self.sim.take_deliveries();
+            deliveries += told.len();
+            moments.extend(month::moments(told));
+            if deliveries >= count {
+                return Ok(moments);
             }
         }
         bail!("the business does not change any more")

@@ -56,8 +56,8 @@ impl App {
     }
 }
 
-/// Folds the events of a workspace.
-async fn work(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Vec<Handled> {
+/// Folds the events of a workspace; what became of each, in their order.
+pub(super) async fn work(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Vec<Handled> {
     let left = match fold_together(app, ws, events).await {
         Ok(left) => left,
         Err(error) => {
@@ -173,8 +173,10 @@ impl<'a> Burst<'a> {
             }
             About::Nothing => return Ok(()),
         };
-        // Few change the catalogue, and everybody depends on it; what goes back shows on an invoice as well.
-        if !matches!(kind, Kind::Customer | Kind::Subscription | Kind::Invoice) {
+        // Few change the catalogue, and everybody depends on it; what goes back shows on an invoice as well. What came
+        // without its object does not say whose it is.
+        let is_plain = matches!(kind, Kind::Customer | Kind::Subscription | Kind::Invoice) && event.payload.is_some();
+        if !is_plain {
             self.left.push(place);
             return Ok(());
         }
@@ -185,7 +187,7 @@ impl<'a> Burst<'a> {
                 self.objects.entry(candidate.place.clone()).or_default();
                 self.candidates.push((place, kind, candidate));
             }
-            Told::Place(_) | Told::Touched => self.left.push(place),
+            Told::Place(..) | Told::Touched => self.left.push(place),
             Told::Nothing => {}
         }
         Ok(())

@@ -21,7 +21,7 @@ use billfold_core::webhook::Known;
 use billfold_store::{FactPlace, FactRow, Store, StoreError, StoredFact, Subject, Write};
 use billfold_stripe::{Client, Disposition, Retrieved, StripeError};
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// How often an event is folded again because somebody else wrote the row.
@@ -102,19 +102,18 @@ pub(crate) async fn fold(
         return Ok(());
     }
     let folder = Folder { app, ws, stripe, event, kind: *kind, id, accounts };
-    let mut customers = BTreeSet::new();
     let customer = folder.fold().await?;
-    if let Some(invoice) = money_back::shows_on(app, ws, stripe, *kind, id, customer.as_ref()).await? {
-        let event = event.touching(Kind::Invoice, invoice.clone());
-        let on_it = Folder { event: &event, kind: Kind::Invoice, id: &invoice, ..folder };
-        customers.extend(on_it.fold().await?);
-    }
-    customers.extend(customer);
+    let shown = folder.fold_what_it_shows_on(customer.as_ref()).await;
     if accounts == Accounts::AtOnce {
-        // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account.
-        recompute::work_on(app, ws, &customers).await?;
+        // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account. And also
+        // when the invoice could not be read, because nobody may come back to this.
+        let shown = shown.as_ref().ok().cloned().flatten();
+        recompute::work_on(app, ws, &customer.into_iter().chain(shown).collect()).await?;
     }
-    app.folding().done(ws, &event.id);
+    shown?;
+    if accounts == Accounts::AtOnce {
+        app.folding().done(ws, &event.id);
+    }
     Ok(())
 }
 
@@ -177,8 +176,8 @@ impl Listed {
 pub(super) enum Told {
     /// All of it.
     Candidate(Candidate),
-    /// Where it belongs, but not all that is kept of it.
-    Place(FactPlace),
+    /// Where it belongs and for whom it counts, but not all that is kept of it.
+    Place(FactPlace, Option<CustomerId>),
     /// That something happened to it.
     Touched,
     /// Nothing that is kept.
@@ -267,7 +266,7 @@ impl Folder<'_> {
         for _ in 0..FOLDS_MAX {
             // Read before anything is fetched: a fetch is newer than whatever was stored before it.
             let (place, mut stored) = match &told {
-                Told::Candidate(Candidate { place, .. }) | Told::Place(place) => {
+                Told::Candidate(Candidate { place, .. }) | Told::Place(place, _) => {
                     (Some(place.clone()), self.app.store().stored_version(place).await?)
                 }
                 Told::Touched => (None, None),
@@ -280,7 +279,8 @@ impl Folder<'_> {
             let mut fetched = None;
             let mut candidate = match told {
                 Told::Candidate(candidate) if decided != Decision::Fetch => candidate,
-                _ if decided == Decision::Drop => return Ok(Folded::For(None)),
+                // Perhaps it was fetched for this very event.
+                Told::Place(_, customer) if decided == Decision::Drop => return Ok(Folded::For(customer)),
                 _ => {
                     if let Some(covered) = self.covered(fetches, &key) {
                         return Ok(Folded::For(covered.customer.clone()));
@@ -297,14 +297,14 @@ impl Folder<'_> {
             if place.is_none() {
                 stored = self.app.store().stored_version(&candidate.place).await?;
                 if candidate.is_unclear_beside(stored.as_ref()) {
-                    told = Told::Place(candidate.place);
+                    told = Told::Place(candidate.place, candidate.customer);
                     continue;
                 }
             }
             if let Some(invoice) = money_back::older(self, &candidate, stored.as_ref()).await? {
                 // Only a fetch says how it was paid.
                 if fetched.is_none() {
-                    told = Told::Place(candidate.place);
+                    told = Told::Place(candidate.place, candidate.customer);
                     continue;
                 }
                 if back == Back::Unread {
@@ -320,11 +320,19 @@ impl Folder<'_> {
             }
             // Somebody else was first. What was fetched may be older than what they wrote.
             told = match candidate.source {
-                Source::Fetched => Told::Place(candidate.place),
+                Source::Fetched => Told::Place(candidate.place, customer),
                 _ => Told::Candidate(Candidate { customer, ..candidate }),
             };
         }
         Err(StoreError::Conflict.into())
+    }
+
+    /// Reads the invoice again on which it shows what went back; whose account may have to be computed.
+    async fn fold_what_it_shows_on(&self, customer: Option<&CustomerId>) -> Result<Option<CustomerId>, FoldError> {
+        let Self { app, ws, stripe, kind, id, .. } = *self;
+        let Some(invoice) = money_back::shows_on(app, ws, stripe, kind, id, customer).await? else { return Ok(None) };
+        let event = self.event.touching(Kind::Invoice, invoice.clone());
+        Folder { event: &event, kind: Kind::Invoice, id: &invoice, ..*self }.fold().await
     }
 
     /// A fetch that began after this event was received has seen what it is about.
@@ -367,7 +375,9 @@ impl Folder<'_> {
                 let source = Source::Event { listed_until: Timestamp::UNIX_EPOCH };
                 Ok(Told::Candidate(self.live(fact, self.event.created, source)?))
             }
-            (About::Object(..), Some((fact, _))) => Ok(Told::Place(FactPlace::of(self.ws, &fact))),
+            (About::Object(..), Some((fact, _))) => {
+                Ok(Told::Place(FactPlace::of(self.ws, &fact), fact.customer().cloned()))
+            }
             (About::Deleted(..), fact) => {
                 let known = fact.map(|(fact, _)| (FactPlace::of(self.ws, &fact), fact.customer().cloned()));
                 let source = Source::Event { listed_until: Timestamp::UNIX_EPOCH };
@@ -451,12 +461,13 @@ impl Folder<'_> {
         }
         let mut writes = candidate.writes(self.ws, stored)?;
         let catalogue = matches!(self.kind, Kind::Product | Kind::Price | Kind::Coupon);
+        let is_gone = matches!(candidate.version, Version::Gone);
         let subject = match self.accounts {
             _ if decision == Decision::Confirm => None,
             _ if catalogue => Some(Subject::Everything),
-            // Whoever has this event computes the account before it is done with it.
-            Accounts::AtOnce => None,
-            Accounts::BySync => customer.cloned().map(Subject::Customer),
+            // Whoever has this event computes the account before it is done with it, as long as the event says whose it is.
+            Accounts::AtOnce if !is_gone || self.event.payload.is_some() => None,
+            Accounts::AtOnce | Accounts::BySync => customer.cloned().map(Subject::Customer),
         };
         let store = self.app.store();
         if subject.is_none() && !catalogue && writes.len() == 1 {
