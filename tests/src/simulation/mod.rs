@@ -36,8 +36,6 @@ const NOW: i64 = 1_790_000_000;
 /// Versions in which webhooks come: the pinned one mostly, old ones, and one that is too old to be read.
 const VERSIONS: [&str; 6] =
     ["2026-09-30.endive", "2026-09-30.endive", "2026-09-30.endive", "2025-08-27.basil", "2024-06-20", "2019-12-03"];
-/// How far back invoices are read: all of them mostly.
-const BACKFILL_DAYS: [u32; 3] = [365, 365, 90];
 /// Customers at the beginning.
 const CUSTOMERS: u32 = 5;
 /// Companies that customers move between.
@@ -105,9 +103,8 @@ pub struct Simulation {
 /// # Errors
 /// What is not true in the end.
 pub async fn run(seed: u64, rule: Rule) -> anyhow::Result<()> {
-    let mut dice = Dice::new(seed);
-    let webhooks = Version::parse(dice.pick::<&str>(&VERSIONS)).context("no such version")?;
-    let setup = Setup { webhooks, backfill_days: *dice.pick(&BACKFILL_DAYS) };
+    let webhooks = Version::parse(Dice::new(seed).pick::<&str>(&VERSIONS)).context("no such version")?;
+    let setup = Setup { webhooks, ..Setup::default() };
     let mut simulation = Simulation::with(seed, CUSTOMERS, rule, setup).await?;
     simulation.arm_by_chance();
     let steps = 20 + simulation.dice.below(30);

@@ -12,20 +12,30 @@ use std::collections::BTreeSet;
 /// Members of a new account that must still be in it when it is written; the transaction has room for these.
 const MEMBERS_CHECKED_MAX: usize = 20;
 
+/// What an account came to.
+pub(super) struct Computed {
+    pub(super) id: AccountId,
+    /// Groups of writes, each whole, in their order.
+    pub(super) groups: Vec<Vec<Write>>,
+    /// Whether they take the account away.
+    pub(super) removed: bool,
+}
+
 impl Batch {
-    /// Computes one account from the rows that were read: groups of writes, each whole, in their order.
+    /// Computes one account from the rows that were read.
     pub(super) fn account(
         &self,
         rules: &Rules,
         id: &AccountId,
         stored: &AccountRows,
         members: &BTreeSet<CustomerId>,
-    ) -> Result<Vec<Vec<Write>>, Refusal> {
+    ) -> Result<Computed, Refusal> {
         let given = stored.account.as_ref().is_some_and(|account| account.row.source == AccountSource::Given);
         if members.is_empty() && !given {
             // Made for customers who are all elsewhere now.
             let removed = stored.remove(&self.ws, id);
-            return Ok(removed.chunks(super::WRITES).map(<[Write]>::to_vec).collect());
+            let groups = removed.chunks(super::WRITES).map(<[Write]>::to_vec).collect();
+            return Ok(Computed { id: id.clone(), groups, removed: true });
         }
         let rows: Vec<&CustomerRows> = members.iter().filter_map(|id| self.customers.get(id)).collect();
         let account = self.who(id, stored, &rows);
@@ -54,7 +64,7 @@ impl Batch {
             writes.push(stored.put_billing(&self.ws, id, json)?);
         }
         groups.push(writes);
-        Ok(groups)
+        Ok(Computed { id: id.clone(), groups, removed: false })
     }
 
     /// Who an account is: what was given stays; what was made follows its oldest customer.

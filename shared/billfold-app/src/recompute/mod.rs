@@ -17,6 +17,7 @@ use crate::queue::{Handled, Message};
 use crate::refusal::{Kind, Refusal};
 use crate::settings::Settings;
 use crate::{asked, coupons};
+use account::Computed;
 use billfold_core::billing;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
@@ -198,14 +199,17 @@ impl Batch {
     /// Matches and computes; what others wrote meanwhile again and again.
     pub(crate) async fn compute(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
         let (mut left, mut accounts) = (subjects.to_vec(), BTreeSet::new());
+        let mut first = self.first;
         for _ in 0..ATTEMPTS_MAX {
-            match self.try_compute(&left).await {
+            match self.try_compute(&left, first).await {
                 Ok(tried) => {
                     accounts.extend(tried.accounts);
                     if tried.lost.is_empty() {
                         return Ok(accounts);
                     }
+                    // Whose they are is written by now: the accounts themselves say who is in them.
                     left = tried.lost.into_iter().map(Subject::Account).collect();
+                    first = First::Heads;
                 }
                 Err(refusal) if refusal.kind == Kind::Unavailable && is_conflict(&refusal) => {}
                 Err(refusal) => return Err(refusal),
@@ -214,10 +218,10 @@ impl Batch {
         Err(StoreError::Conflict.into())
     }
 
-    async fn try_compute(&mut self, subjects: &[Subject]) -> Result<Tried, Refusal> {
+    async fn try_compute(&mut self, subjects: &[Subject], first: First) -> Result<Tried, Refusal> {
         self.customers.clear();
         let marked: Vec<CustomerId> = subjects.iter().filter_map(customer).cloned().collect();
-        self.read_first(&marked).await?;
+        self.read_first(&marked, first).await?;
         let mode = self.app.settings(&self.ws).await?.accounts;
         let owners = self.owners(&marked).await?;
         let mut accounts: BTreeSet<AccountId> = subjects.iter().filter_map(account_of).cloned().collect();
@@ -255,14 +259,21 @@ impl Batch {
         if !self.write_groups(writes.into_iter().map(|group| ((), group))).await?.is_empty() {
             return Err(StoreError::Conflict.into());
         }
-        if self.first == First::Heads {
+        if first == First::Heads {
             self.customers.clear();
         }
         accounts.extend(self.moved.left.keys().chain(&self.moved.arrived).cloned());
-        let computed = self.compute_accounts(&accounts, &Placed { newcomers, leavers }).await?;
+        let computed = self.compute_accounts(&accounts, &Placed { newcomers, leavers }, first).await?;
+        let removed: Vec<AccountId> = computed.iter().filter(|one| one.removed).map(|one| one.id.clone()).collect();
         let groups =
-            computed.into_iter().flat_map(|(id, groups)| groups.into_iter().map(move |group| (id.clone(), group)));
-        let lost = self.write_groups(groups).await?;
+            computed.into_iter().flat_map(|one| one.groups.into_iter().map(move |group| (one.id.clone(), group)));
+        let mut lost = self.write_groups(groups).await?;
+        for id in removed {
+            // Somebody may have come meanwhile and found the account as it should be.
+            if !self.app.store().account_rows(&self.ws, &id).await?.customers.is_empty() {
+                lost.insert(id);
+            }
+        }
         self.moved.arrived.retain(|id| lost.contains(id));
         let left = std::mem::take(&mut self.moved.left);
         let (left, done) = left.into_iter().partition(|(id, _)| lost.contains(id));
@@ -271,8 +282,8 @@ impl Batch {
         Ok(Tried { accounts, lost })
     }
 
-    async fn read_first(&mut self, ids: &[CustomerId]) -> Result<(), Refusal> {
-        match self.first {
+    async fn read_first(&mut self, ids: &[CustomerId], first: First) -> Result<(), Refusal> {
+        match first {
             First::Everything => self.read_customers(ids).await,
             First::Heads => {
                 let heads = self.app.store().customer_heads(&self.ws, ids).await?;
@@ -299,13 +310,14 @@ impl Batch {
         &mut self,
         accounts: &BTreeSet<AccountId>,
         placed: &Placed,
-    ) -> Result<Vec<(AccountId, Vec<Vec<Write>>)>, Refusal> {
+        first: First,
+    ) -> Result<Vec<Computed>, Refusal> {
         let (store, ws) = (self.app.store().clone(), self.ws.clone());
         let read = |id: AccountId| {
             let (store, ws) = (store.clone(), ws.clone());
             async move { store.account_rows(&ws, &id).await.map(|rows| (id, rows)) }
         };
-        let existing = match self.first {
+        let existing = match first {
             First::Heads => accounts.clone(),
             First::Everything => store.existing_accounts(&ws, accounts).await?,
         };
@@ -344,8 +356,7 @@ impl Batch {
             let members = members.remove(&id).unwrap_or_default();
             // Computing waits for nothing, and there may be many accounts: the others have their turn.
             tokio::task::yield_now().await;
-            let groups = self.account(&rules, &id, &rows, &members)?;
-            computed.push((id, groups));
+            computed.push(self.account(&rules, &id, &rows, &members)?);
         }
         Ok(computed)
     }
