@@ -262,6 +262,10 @@ impl Batch {
         if first == First::Heads {
             self.customers.clear();
         }
+        // An event that came after they were read may have been counted where they were.
+        for (_, moved) in &leavers {
+            self.customers.remove(moved);
+        }
         accounts.extend(self.moved.left.keys().chain(&self.moved.arrived).cloned());
         let computed = self.compute_accounts(&accounts, &Placed { newcomers, leavers }, first).await?;
         let removed: Vec<AccountId> = computed.iter().filter(|one| one.removed).map(|one| one.id.clone()).collect();
