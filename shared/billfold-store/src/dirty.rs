@@ -6,6 +6,7 @@ use crate::error::StoreError;
 use crate::item::{NewRow, Row, Value, attribute};
 use crate::key::{self, Key};
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
+use std::collections::BTreeSet;
 
 /// Whom a mark is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +57,15 @@ impl Store {
     /// [`StoreError`] of the store.
     pub async fn mark_of(&self, ws: &WorkspaceId, subject: &Subject) -> Result<Option<Mark>, StoreError> {
         self.get(&subject_key(ws, subject)).await?.as_ref().map(mark).transpose()
+    }
+
+    /// The marks of customers, of those that are marked.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn marks_of(&self, ws: &WorkspaceId, customers: &BTreeSet<CustomerId>) -> Result<Vec<Mark>, StoreError> {
+        let keys: Vec<Key> = customers.iter().map(|customer| key::dirty_customer(ws, customer)).collect();
+        self.batch_get(&keys, &[attribute::STAMP]).await?.iter().map(mark).collect()
     }
 
     /// Whether anybody is marked.

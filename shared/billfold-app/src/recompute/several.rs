@@ -2,22 +2,24 @@
 
 use super::{Batch, First};
 use crate::app::App;
-use crate::refusal::{Refusal, chain};
+use crate::refusal::Refusal;
 use billfold_core::id::{CustomerId, WorkspaceId};
 use billfold_store::Subject;
 use std::collections::BTreeSet;
 
-/// Computes the accounts of customers. Nothing marks them: the events are there until this is done. If it cannot be done
-/// they are marked, so that a sweep finds them whatever becomes of the events.
+/// Computes the accounts of those customers that are marked. A mark that is gone was somebody else's work.
 pub(crate) async fn work_on(app: &App, ws: &WorkspaceId, customers: &BTreeSet<CustomerId>) -> Result<(), Refusal> {
-    if customers.is_empty() {
+    let marks = app.store().marks_of(ws, customers).await?;
+    if marks.is_empty() {
         return Ok(());
     }
-    let subjects: Vec<Subject> = customers.iter().cloned().map(Subject::Customer).collect();
+    // Asked after the marks were read: a sync marks a customer once, and counts on the mark until its end.
+    let syncing = app.store().lease(ws).await?.run.is_some();
     let mut batch = Batch { first: First::Heads, ..Batch::new(app.clone(), ws.clone()) };
-    let Err(refusal) = batch.compute(&subjects).await else { return Ok(()) };
-    if let Err(error) = app.store().mark_all(ws, &subjects, app.stamp()?).await {
-        tracing::warn!(workspace = %ws, error = chain(&error), "accounts could not be marked either");
+    let subjects: Vec<Subject> = marks.iter().map(|mark| mark.subject.clone()).collect();
+    batch.compute(&subjects).await?;
+    if !syncing {
+        batch.take_away(marks).await?;
     }
-    Err(refusal)
+    Ok(())
 }

@@ -7,9 +7,10 @@ use billfold_core::facts::{Fact, Kind};
 use billfold_core::fold::{Decision, Incoming, Source};
 use billfold_core::stripe::{self, Nested, Reading};
 use billfold_core::window::{Checkpoint, Cursor, Listing, PAGE_ROWS, Window};
-use billfold_store::{FactRow, PageRows, Saved, Store, StoredFact, Write};
+use billfold_store::{FactRow, PageRows, Saved, Store, StoreError, StoredFact, Subject, Write};
 use billfold_stripe::{Client, Created, Endpoint, ListRequest, Retrieved, Row, StripeError};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -197,7 +198,14 @@ async fn fold(worker: &Worker, shared: &Shared, window: &Window, mut contents: C
         if shared.remember_ids {
             rows.fenced(seen(worker, window, &contents.ids));
         }
-        match worker.app.store().save_page(&worker.fence, rows, &Checkpoint::List(window.clone())).await? {
+        let saved = worker.app.store().save_page(&worker.fence, rows, &Checkpoint::List(window.clone())).await;
+        if matches!(saved, Err(StoreError::Fenced)) {
+            // Some rows may be written, and whoever took over may have worked off the marks that were there before.
+            let customers: BTreeSet<_> = contents.rows.iter().filter_map(|row| row.fact.customer()).cloned().collect();
+            let subjects: Vec<Subject> = customers.into_iter().map(Subject::Customer).collect();
+            worker.app.store().mark_all(&worker.fence.ws, &subjects, stamp).await?;
+        }
+        match saved? {
             Saved::Saved => {
                 shared.marked.lock().unwrap_or_else(PoisonError::into_inner).extend(marked);
                 return Ok(());
@@ -205,7 +213,7 @@ async fn fold(worker: &Worker, shared: &Shared, window: &Window, mut contents: C
             Saved::Lost => {}
         }
     }
-    Err(Stopped::Trouble(billfold_store::StoreError::Conflict.into()))
+    Err(Stopped::Trouble(StoreError::Conflict.into()))
 }
 
 fn decision(worker: &Worker, row: &FactRow, stored: Option<&StoredFact>, source: Source) -> Decision {

@@ -4,7 +4,7 @@
 //!
 //! The rule is the same as for one event; an object's versions that are overtaken within the burst are not written.
 
-use super::fold::{Accounts, Candidate, FoldError, Folder, Listed, Told};
+use super::fold::{Candidate, FoldError, Folder, Listed, Told};
 use super::{Delivered, money_back};
 use crate::app::App;
 use crate::queue::{Handled, Message};
@@ -14,14 +14,14 @@ use billfold_core::event::About;
 use billfold_core::facts::Kind;
 use billfold_core::fold::{Decision, Incoming, Source, Stored};
 use billfold_core::id::{CustomerId, WorkspaceId};
-use billfold_store::{FactPlace, StoreError, StoredFact, Write};
+use billfold_store::{FactPlace, Store, StoreError, StoredFact, Subject, Write};
 use futures::{StreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Events that are folded by themselves side by side.
 const SINGLY_AT_ONCE: usize = 8;
-/// Writes of one transaction.
+/// Writes of one transaction; the last may bring a mark along.
 const WRITES: usize = 99;
 /// The wait after our own trouble.
 const AFTER_TROUBLE: Duration = Duration::from_secs(10);
@@ -56,8 +56,8 @@ impl App {
     }
 }
 
-/// Folds the events of a workspace; what became of each, in their order.
-pub(super) async fn work(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Vec<Handled> {
+/// Folds the events of a workspace.
+async fn work(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Vec<Handled> {
     let left = match fold_together(app, ws, events).await {
         Ok(left) => left,
         Err(error) => {
@@ -128,8 +128,7 @@ struct Object {
     stored: Option<StoredFact>,
     /// The version that the next event is compared with.
     version: Option<Stored>,
-    /// What is to be written of it.
-    pending: Option<Vec<Write>>,
+    pending: Option<Pending>,
     customers: BTreeSet<CustomerId>,
     /// Places of its events that were folded here.
     events: Vec<usize>,
@@ -142,6 +141,13 @@ enum State {
     Clear,
     /// Some event could not be placed; those behind it are not looked at.
     Unclear,
+}
+
+/// What is to be written of an object.
+struct Pending {
+    writes: Vec<Write>,
+    decision: Decision,
+    customer: Option<CustomerId>,
 }
 
 impl<'a> Burst<'a> {
@@ -173,15 +179,12 @@ impl<'a> Burst<'a> {
             }
             About::Nothing => return Ok(()),
         };
-        // Few change the catalogue, and everybody depends on it; what goes back shows on an invoice as well. What came
-        // without its object does not say whose it is.
-        let is_plain = matches!(kind, Kind::Customer | Kind::Subscription | Kind::Invoice) && event.payload.is_some();
-        if !is_plain {
+        // Few change the catalogue, and everybody depends on it; what goes back shows on an invoice as well.
+        if !matches!(kind, Kind::Customer | Kind::Subscription | Kind::Invoice) {
             self.left.push(place);
             return Ok(());
         }
-        let accounts = Accounts::AtOnce;
-        let folder = Folder { app: self.app, ws: self.ws, stripe: None, event, kind, id, accounts };
+        let folder = Folder { app: self.app, ws: self.ws, stripe: None, event, kind, id };
         match folder.told().await? {
             Told::Candidate(candidate) => {
                 self.objects.entry(candidate.place.clone()).or_default();
@@ -207,7 +210,7 @@ impl<'a> Burst<'a> {
             let taken = match decision {
                 Decision::Fetch => None,
                 Decision::Drop => Some(()),
-                Decision::Store | Decision::Confirm => object.take(self.ws, &candidate),
+                Decision::Store | Decision::Confirm => object.take(self.ws, &candidate, decision),
             };
             if taken.is_none() {
                 object.state = State::Unclear;
@@ -219,28 +222,37 @@ impl<'a> Burst<'a> {
         }
     }
 
-    /// Writes what was decided. Whoever lost a race is left.
+    /// Writes what was decided, with the marks of whom it counts for. Whoever lost a race is left.
     async fn write(&mut self) -> Result<(), FoldError> {
-        let (mut alone, mut places) = (Vec::new(), Vec::new());
+        let mut pending: Vec<(FactPlace, Pending)> = Vec::new();
         for (place, object) in &mut self.objects {
-            match object.pending.take() {
-                Some(mut writes) if writes.len() == 1 => {
-                    alone.append(&mut writes);
-                    places.push(place.clone());
-                }
-                Some(writes) => match self.app.store().write_all(writes).await {
-                    Ok(()) => {}
-                    Err(StoreError::Conflict) => self.left.append(&mut object.events),
-                    Err(error) => return Err(error.into()),
-                },
-                None => {}
+            pending.extend(object.pending.take().map(|pending| (place.clone(), pending)));
+        }
+        // Those of one customer beside each other, so that one mark does for them.
+        pending.sort_by(|(_, a), (_, b)| a.customer.cmp(&b.customer));
+        let stamp = self.app.stamp()?;
+        let mut group = Group::default();
+        for (place, pending) in pending {
+            if group.writes.len().saturating_add(pending.writes.len()).saturating_add(1) > WRITES {
+                self.write_group(std::mem::take(&mut group)).await?;
             }
+            group.add(self.ws, place, pending, stamp);
         }
-        for lost in self.app.store().write_each(alone).await? {
-            let object = places.get(lost).and_then(|place| self.objects.get_mut(place));
-            self.left.extend(object.into_iter().flat_map(|object| object.events.drain(..)));
+        self.write_group(group).await
+    }
+
+    async fn write_group(&mut self, group: Group) -> Result<(), FoldError> {
+        match self.app.store().write_all(group.writes).await {
+            Ok(()) => Ok(()),
+            Err(StoreError::Conflict) => {
+                for place in group.places {
+                    let object = self.objects.remove(&place).unwrap_or_default();
+                    self.left.extend(object.events);
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     /// Whose accounts may have to be computed: also when nothing was new, because perhaps somebody stored this very event
@@ -252,14 +264,37 @@ impl<'a> Burst<'a> {
 
 impl Object {
     /// Takes a version as the newest; `None` if it cannot be written together with others.
-    fn take(&mut self, ws: &WorkspaceId, candidate: &Candidate) -> Option<()> {
+    fn take(&mut self, ws: &WorkspaceId, candidate: &Candidate, decision: Decision) -> Option<()> {
         let writes = candidate.writes(ws, self.stored.as_ref()).ok()?;
-        if writes.len() > WRITES {
+        if writes.len().saturating_add(1) > WRITES {
             return None;
         }
-        self.pending = Some(writes);
+        let stores = decision == Decision::Store
+            || self.pending.as_ref().is_some_and(|pending| pending.decision == Decision::Store);
+        let decision = if stores { Decision::Store } else { Decision::Confirm };
+        self.pending = Some(Pending { writes, decision, customer: candidate.customer.clone() });
         self.version = Some(Stored { as_of: candidate.as_of, digest: candidate.digest() });
         Some(())
+    }
+}
+
+/// Writes of one transaction, and the objects that they are of.
+#[derive(Default)]
+struct Group {
+    writes: Vec<Write>,
+    places: Vec<FactPlace>,
+    marked: Option<CustomerId>,
+}
+
+impl Group {
+    fn add(&mut self, ws: &WorkspaceId, place: FactPlace, pending: Pending, stamp: i64) {
+        self.writes.extend(pending.writes);
+        self.places.push(place);
+        let customer = pending.customer.filter(|_| pending.decision == Decision::Store);
+        if let Some(customer) = customer.filter(|customer| self.marked.as_ref() != Some(customer)) {
+            self.writes.push(Store::mark(ws, &Subject::Customer(customer.clone()), stamp));
+            self.marked = Some(customer);
+        }
     }
 }
 

@@ -101,7 +101,7 @@ pub(crate) async fn fold(
     if app.folding().is_done(ws, &event.id) {
         return Ok(());
     }
-    let folder = Folder { app, ws, stripe, event, kind: *kind, id, accounts };
+    let folder = Folder { app, ws, stripe, event, kind: *kind, id };
     let customer = folder.fold().await?;
     let shown = folder.fold_what_it_shows_on(customer.as_ref()).await;
     if accounts == Accounts::AtOnce {
@@ -130,7 +130,6 @@ pub(super) struct Folder<'a> {
     pub(super) event: &'a Delivered,
     pub(super) kind: Kind,
     pub(super) id: &'a str,
-    pub(super) accounts: Accounts,
 }
 
 /// A version that has come in, and where it belongs.
@@ -265,9 +264,9 @@ impl Folder<'_> {
         let mut told = self.told().await?;
         for _ in 0..FOLDS_MAX {
             // Read before anything is fetched: a fetch is newer than whatever was stored before it.
-            let (place, mut stored) = match &told {
-                Told::Candidate(Candidate { place, .. }) | Told::Place(place, _) => {
-                    (Some(place.clone()), self.app.store().stored_version(place).await?)
+            let (known, mut stored) = match &told {
+                Told::Candidate(Candidate { place, customer, .. }) | Told::Place(place, customer) => {
+                    (Some((place.clone(), customer.clone())), self.app.store().stored_version(place).await?)
                 }
                 Told::Touched => (None, None),
                 Told::Nothing => return Ok(Folded::For(None)),
@@ -286,7 +285,7 @@ impl Folder<'_> {
                         return Ok(Folded::For(covered.customer.clone()));
                     }
                     let ticket = self.app.folding().ticket().number;
-                    let Some(candidate) = self.fetch(place.as_ref()).await? else {
+                    let Some(candidate) = self.fetch(known.clone()).await? else {
                         fetches.insert(key, Fetched { ticket, customer: None });
                         return Ok(Folded::For(None));
                     };
@@ -294,7 +293,7 @@ impl Folder<'_> {
                     candidate
                 }
             };
-            if place.is_none() {
+            if known.is_none() {
                 stored = self.app.store().stored_version(&candidate.place).await?;
                 if candidate.is_unclear_beside(stored.as_ref()) {
                     told = Told::Place(candidate.place, candidate.customer);
@@ -419,7 +418,7 @@ impl Folder<'_> {
     }
 
     /// What Stripe says of the object now.
-    async fn fetch(&self, place: Option<&FactPlace>) -> Result<Option<Candidate>, FoldError> {
+    async fn fetch(&self, known: Option<(FactPlace, Option<CustomerId>)>) -> Result<Option<Candidate>, FoldError> {
         let Some(stripe) = self.app.stripe_for(self.ws, self.stripe).await? else { return Ok(None) };
         let (date, found) = match stripe.retrieve(endpoint_of(self.kind), self.id).await? {
             Retrieved::Found { row, date, .. } => (date, Some(row)),
@@ -433,9 +432,7 @@ impl Folder<'_> {
                 }
                 Ok(Some(self.live(fact, date, Source::Fetched)?))
             }
-            None | Some(Ok(Reading::Deleted { .. })) => {
-                self.gone(place.map(|place| (place.clone(), None)), date, Source::Fetched).await
-            }
+            None | Some(Ok(Reading::Deleted { .. })) => self.gone(known, date, Source::Fetched).await,
             Some(Ok(Reading::Ignored { .. })) => Ok(None),
             Some(Err(reason)) => {
                 tracing::error!(workspace = %self.ws, reason, "an object cannot be read");
@@ -461,13 +458,10 @@ impl Folder<'_> {
         }
         let mut writes = candidate.writes(self.ws, stored)?;
         let catalogue = matches!(self.kind, Kind::Product | Kind::Price | Kind::Coupon);
-        let is_gone = matches!(candidate.version, Version::Gone);
-        let subject = match self.accounts {
-            _ if decision == Decision::Confirm => None,
-            _ if catalogue => Some(Subject::Everything),
-            // Whoever has this event computes the account before it is done with it, as long as the event says whose it is.
-            Accounts::AtOnce if !is_gone || self.event.payload.is_some() => None,
-            Accounts::AtOnce | Accounts::BySync => customer.cloned().map(Subject::Customer),
+        let subject = match decision {
+            Decision::Store if catalogue => Some(Subject::Everything),
+            Decision::Store => customer.cloned().map(Subject::Customer),
+            _ => None,
         };
         let store = self.app.store();
         if subject.is_none() && !catalogue && writes.len() == 1 {

@@ -1,7 +1,7 @@
 //! Events that never came: read from Stripe's own list, where the key may, and folded like those that did.
 
+use super::Delivered;
 use super::fold::{Accounts, FoldError, fold};
-use super::{Delivered, burst};
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::refusal::{Refusal, chain};
@@ -11,7 +11,7 @@ use billfold_core::facts::Kind;
 use billfold_core::id::WorkspaceId;
 use billfold_core::key::Mode;
 use billfold_core::window::Checkpoint;
-use billfold_store::{StoreError, Subject};
+use billfold_store::Subject;
 use billfold_stripe::{Client, Created, Disposition, Endpoint, ListRequest, StripeError};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
@@ -110,17 +110,13 @@ impl App {
         while let Some(asked) = request.take() {
             let page = stripe.list(&asked).await?;
             until = until.or(Some(page.date));
-            let mut events = Vec::with_capacity(page.rows.len());
             for row in &page.rows {
                 let Ok(event) = event::read(row.as_bytes()) else { continue };
                 if mode == Some(mode_of(&event)) && is_newest(&mut newest, &event) {
-                    events.push(Delivered::new(event, self.folding().ticket()));
+                    let event = Delivered::new(event, self.folding().ticket());
+                    self.fold_listed(ws, stripe, &event, accounts).await?;
+                    folded = folded.saturating_add(1);
                 }
-            }
-            folded = folded.saturating_add(u64::try_from(events.len()).unwrap_or(0));
-            match accounts {
-                Accounts::AtOnce => self.fold_together(ws, &events).await?,
-                Accounts::BySync => self.fold_listed(ws, stripe, &events).await?,
             }
             request = page.next_request(&asked);
         }
@@ -134,32 +130,24 @@ impl App {
     }
 
     /// An object that the key may not read is no reason to leave the others.
-    async fn fold_listed(&self, ws: &WorkspaceId, stripe: &Client, events: &[Delivered]) -> Result<(), GapError> {
-        for event in events {
-            match fold(self, ws, Some(stripe), event, Accounts::BySync).await {
-                Ok(()) => {}
-                Err(FoldError::Stripe(error))
-                    if matches!(error, StripeError::PermissionMissing { .. })
-                        || error.disposition() == Disposition::Park =>
-                {
-                    let error = chain(&error);
-                    tracing::warn!(workspace = %ws, event = event.id, error, "an event could not be folded");
-                }
-                Err(error) => return Err(error.into()),
+    async fn fold_listed(
+        &self,
+        ws: &WorkspaceId,
+        stripe: &Client,
+        event: &Delivered,
+        accounts: Accounts,
+    ) -> Result<(), GapError> {
+        match fold(self, ws, Some(stripe), event, accounts).await {
+            Ok(()) => Ok(()),
+            Err(FoldError::Stripe(error))
+                if matches!(error, StripeError::PermissionMissing { .. })
+                    || error.disposition() == Disposition::Park =>
+            {
+                tracing::warn!(workspace = %ws, event = event.id, error = chain(&error), "an event could not be folded");
+                Ok(())
             }
+            Err(error) => Err(error.into()),
         }
-        Ok(())
-    }
-
-    /// Like those that were delivered, and nothing is noted before all of them are done: most have been folded long ago,
-    /// but whether their accounts were computed only computing tells.
-    async fn fold_together(&self, ws: &WorkspaceId, events: &[Delivered]) -> Result<(), GapError> {
-        let handled = burst::work(self, ws, &events.iter().collect::<Vec<_>>()).await;
-        if handled.iter().all(|one| matches!(one, Handled::Done)) {
-            return Ok(());
-        }
-        let left = "some events that were listed could not be folded yet";
-        Err(GapError::Trouble(StoreError::Unavailable(left.into()).into()))
     }
 
     /// What an idle workspace may have lost: marks that nobody computes, events that never came.

@@ -7,7 +7,7 @@
 //! An invoice from before the backfill is not listed, and neither is what went back of it then. When something makes it
 //! known, all of that is read before it is stored: what it brought in never stands without what it gave back.
 
-use super::fold::{Accounts, Candidate, FoldError, Folder};
+use super::fold::{Candidate, FoldError, Folder};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::sync::invoices_since;
@@ -107,8 +107,7 @@ pub(super) async fn read(folder: &Folder<'_>, invoice: &Invoice) -> Result<(), F
         for id in ids(&stripe, list).await? {
             if !stored.contains(id.as_str()) {
                 let event = folder.event.touching(kind, id.clone());
-                // Marked, because the invoice may still not be readable.
-                let of_it = Folder { event: &event, kind, id: &id, accounts: Accounts::BySync, ..*folder };
+                let of_it = Folder { event: &event, kind, id: &id, ..*folder };
                 Box::pin(of_it.fold()).await?;
             }
         }
