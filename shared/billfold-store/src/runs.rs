@@ -1,5 +1,5 @@
-//! Runs and their checkpoints. A worker writes only with its fencing number, which every checkpoint row carries: once
-//! another worker has taken over, nothing of the old one's arrives (law 6).
+//! Runs and their checkpoints. A worker writes with its fencing number, which every checkpoint row carries: once another
+//! worker has taken over, nothing of the old one's is written over anything (law 6).
 
 use crate::client::{Action, Range, Store, TRANSACTION_ACTIONS_MAX, Transacted, When, Write};
 use crate::error::StoreError;
