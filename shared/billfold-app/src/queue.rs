@@ -2,7 +2,7 @@
 
 use crate::webhook::Delivered;
 use billfold_core::facts::Discounted;
-use billfold_core::id::{CouponId, RunId, WorkspaceId};
+use billfold_core::id::{CouponId, CustomerId, RunId, SubscriptionId, WorkspaceId};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -51,6 +51,15 @@ pub enum Message {
         coupon: CouponId,
         /// What has a discount that the coupon left.
         holder: Discounted,
+    },
+    /// Read the invoices from before the backfill that say what a subscription comes to.
+    Invoices {
+        /// The tenant.
+        workspace: WorkspaceId,
+        /// Who pays.
+        customer: CustomerId,
+        /// The subscription.
+        subscription: SubscriptionId,
     },
     /// Erase a workspace.
     Erase {

@@ -38,6 +38,7 @@ impl Lane {
             | Message::Erase { .. }
             | Message::Event { .. }
             | Message::Coupon { .. }
+            | Message::Invoices { .. }
             | Message::Events { .. } => Self::Recompute,
         }
     }

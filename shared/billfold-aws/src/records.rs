@@ -280,6 +280,7 @@ impl Worker {
             | Message::RecomputeShard { .. }
             | Message::Events { .. }
             | Message::Coupon { .. }
+            | Message::Invoices { .. }
             | Message::Erase { .. } => self.goes_on(record, message, Duration::ZERO).await,
         }
     }

@@ -50,6 +50,7 @@ impl Lane {
             | Message::RecomputeShard { .. }
             | Message::Erase { .. }
             | Message::Coupon { .. }
+            | Message::Invoices { .. }
             | Message::Events { .. } => Some(Self::Recompute),
             Message::Event { .. } => None,
         }
@@ -394,6 +395,7 @@ fn workspace(message: &Message) -> &WorkspaceId {
         | Message::RecomputeShard { workspace, .. }
         | Message::Erase { workspace }
         | Message::Coupon { workspace, .. }
+        | Message::Invoices { workspace, .. }
         | Message::Event { workspace, .. }
         | Message::Events { workspace } => workspace,
     }

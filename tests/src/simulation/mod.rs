@@ -36,6 +36,8 @@ const NOW: i64 = 1_790_000_000;
 /// Versions in which webhooks come: the pinned one mostly, old ones, and one that is too old to be read.
 const VERSIONS: [&str; 6] =
     ["2026-09-30.endive", "2026-09-30.endive", "2026-09-30.endive", "2025-08-27.basil", "2024-06-20", "2019-12-03"];
+/// How far back invoices are read: a year mostly, and little more than what is going on.
+const BACKFILL_DAYS: [u32; 3] = [365, 365, 90];
 /// Customers at the beginning.
 const CUSTOMERS: u32 = 5;
 /// Companies that customers move between.
@@ -104,7 +106,8 @@ pub struct Simulation {
 /// What is not true in the end.
 pub async fn run(seed: u64, rule: Rule) -> anyhow::Result<()> {
     let webhooks = Version::parse(Dice::new(seed).pick::<&str>(&VERSIONS)).context("no such version")?;
-    let setup = Setup { webhooks, ..Setup::default() };
+    let backfill_days = *Dice::new(seed ^ 0xdab5).pick(&BACKFILL_DAYS);
+    let setup = Setup { webhooks, backfill_days, ..Setup::default() };
     let mut simulation = Simulation::with(seed, CUSTOMERS, rule, setup).await?;
     simulation.arm_by_chance();
     let steps = 20 + simulation.dice.below(30);
@@ -144,6 +147,7 @@ impl Simulation {
     /// Whatever keeps it from starting.
     pub async fn with(seed: u64, customers: u32, rule: Rule, setup: Setup) -> anyhow::Result<Self> {
         let sim = Sim::generate(&Spec::new(seed, customers, NOW));
+        (setup.before)(&sim);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         tokio::spawn(sim.clone().serve(listener));

@@ -159,11 +159,13 @@ pub struct Setup {
     pub webhooks: billfold_sim::Version,
     /// How far back its invoices are read.
     pub backfill_days: u32,
+    /// What happens before it is connected.
+    pub before: fn(&Sim),
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { webhooks: billfold_sim::Version::pinned(), backfill_days: 365 }
+        Self { webhooks: billfold_sim::Version::pinned(), backfill_days: 365, before: |_| {} }
     }
 }
 

@@ -148,6 +148,9 @@ impl App {
             Message::Coupon { workspace, coupon, holder } => {
                 crate::coupons::work(self, workspace, coupon, holder).await
             }
+            Message::Invoices { workspace, customer, subscription } => {
+                crate::asked::work(self, workspace, customer, subscription).await
+            }
             Message::Events { workspace } => crate::webhook::gaps::work(self, workspace).await,
         };
         done.unwrap_or_else(|error| {

@@ -69,6 +69,14 @@ pub struct Price {
     pub metadata: Metadata,
 }
 
+impl Price {
+    /// True when it is billed by usage.
+    #[must_use]
+    pub fn is_metered(&self) -> bool {
+        self.recurring.as_ref().is_some_and(|every| every.usage_type == UsageType::Metered)
+    }
+}
+
 /// What a price asks in one currency.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceAmount {

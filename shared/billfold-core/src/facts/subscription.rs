@@ -1,6 +1,6 @@
 //! What is bought again and again: subscriptions, their items and the discounts on them.
 
-use super::{Coupon, Metadata, Price, UsageType, is_false, open_enum};
+use super::{Coupon, Metadata, Price, is_false, open_enum};
 use crate::id::{CouponId, CustomerId, DiscountId, InvoiceId, ItemId, SubscriptionId};
 use crate::money::Currency;
 use jiff::Timestamp;
@@ -212,15 +212,6 @@ impl SubscriptionStatus {
     #[must_use]
     pub fn is_live(&self) -> bool {
         matches!(self, Self::Active | Self::PastDue | Self::Trialing)
-    }
-}
-
-impl SubscriptionItem {
-    /// True when its MRR is worked out with the help of an invoice: of the rate of the tax in its price, or of its usage.
-    #[must_use]
-    pub fn is_told_by_invoices(&self) -> bool {
-        let is_metered = self.price.recurring.as_ref().is_some_and(|every| every.usage_type == UsageType::Metered);
-        self.price.tax_inclusive || is_metered
     }
 }
 

@@ -25,6 +25,7 @@ mod subscription;
 
 pub use catalogue::Catalogue;
 pub use explain::{DiscountKind, DiscountStep, ItemMrr, ScheduledChurn, Scope, SubscriptionMrr, TaxStep, TierUse};
+pub use invoices::telling;
 pub use policy::{CancelScheduled, Counting, InclusiveTax, Metered, PastDue, Policy, PolicyPatch, Preset, Subtraction};
 pub use reason::{DiscountRule, NotComputable, Rule, TaxRule};
 pub use subscription::subscription;

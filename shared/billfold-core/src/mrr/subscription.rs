@@ -182,7 +182,7 @@ fn take_out_tax<'a>(context: &Context<'a>, subscription: &Subscription, work: &m
         return;
     }
     let before = work.left;
-    let Some(found) = invoices::inclusive_rate(context, subscription, work.item) else {
+    let Some(found) = invoices::inclusive_rate(context.invoices, subscription, work.item) else {
         let rule = TaxRule::InclusiveTaxUnknown;
         work.out.tax = Some(TaxStep { rule, invoice_id: None, rate: None, before, after: before });
         return;
@@ -190,7 +190,7 @@ fn take_out_tax<'a>(context: &Context<'a>, subscription: &Subscription, work: &m
     match Exact::ONE.plus(found.rate).and_then(|gross| before.over(gross)) {
         Err(overflow) => work.fail(&overflow.into()),
         Ok(after) => {
-            let (rule, invoice_id) = (TaxRule::TakenOut, Some(found.invoice_id));
+            let (rule, invoice_id) = (TaxRule::TakenOut, Some(&found.invoice.id));
             work.out.tax = Some(TaxStep { rule, invoice_id, rate: Some(found.rate), before, after });
             work.left = after;
         }
