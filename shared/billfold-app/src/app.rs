@@ -8,6 +8,7 @@ use crate::refusal::Refusal;
 use crate::vault::{Secret, Vault};
 use crate::webhook::{Endpoints, Folding};
 use billfold_core::audit::Actor;
+use billfold_core::connection::Connection;
 use billfold_core::fold::{self, Decision, Incoming, Rule, Stored};
 use billfold_core::id::WorkspaceId;
 use billfold_core::key::Mode;
@@ -205,7 +206,11 @@ impl App {
 
     /// A way to Stripe with the key that is connected; `None` if there is none.
     pub(crate) async fn connected_stripe(&self, ws: &WorkspaceId) -> Result<Option<Client>, Refusal> {
-        let connection = self.store().connection(ws).await?;
+        self.stripe_of(ws, &self.store().connection(ws).await?).await
+    }
+
+    /// The same, where the connection has been read.
+    pub(crate) async fn stripe_of(&self, ws: &WorkspaceId, connection: &Connection) -> Result<Option<Client>, Refusal> {
         let Some(known) = connection.active_key() else { return Ok(None) };
         match self.vault().get(ws, Secret::ApiKey).await? {
             Some(key) => Ok(Some(self.stripe(ws, known.mode, &key)?)),

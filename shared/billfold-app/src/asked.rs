@@ -24,6 +24,8 @@ const ASKED_MAX: usize = 1000;
 
 /// Invoices of a subscription that are looked at before the next are asked for: mostly the first says it.
 const LOOKED_AT_ONCE: u8 = 10;
+/// And afterwards: where the first do not say it, perhaps none does.
+const LOOKED_AT_ONCE_MAX: u8 = 100;
 
 /// Objects that were asked for since the last sync. It may have been in vain: a permission may be missing.
 #[derive(Default)]
@@ -66,7 +68,7 @@ pub(crate) async fn ask_for_invoices(
         {
             let (customer, id) = (subscription.customer.clone(), subscription.id.clone());
             let message = Message::Invoices { workspace: ws.clone(), customer, subscription: id.clone() };
-            ask(app, ws, Kind::Invoice, id.as_str(), message).await?;
+            ask(app, ws, Kind::Subscription, id.as_str(), message).await?;
         }
     }
     Ok(())
@@ -126,7 +128,7 @@ async fn read_telling(
                 seen.push(*invoice);
             }
         }
-        request = page.next_request(&asked);
+        request = page.next_request(&asked).map(|next| next.limit(LOOKED_AT_ONCE_MAX));
     }
     for telling in mrr::telling(subscription, &seen).flatten() {
         if !rows.invoices.iter().any(|stored| stored.id == telling.id) {

@@ -75,7 +75,7 @@ impl App {
     pub(crate) async fn every_customer(&self, ws: &WorkspaceId) -> Result<Vec<CustomerId>, Refusal> {
         let customers_of = |subject| async move {
             match subject {
-                Subject::Customer(customer) => Ok::<_, Refusal>(vec![customer]),
+                Subject::Customer(customer) | Subject::Facts(customer) => Ok::<_, Refusal>(vec![customer]),
                 Subject::Account(account) => Ok(self.store().account_rows(ws, &account).await?.customers),
                 Subject::Everything => Ok(Vec::new()),
             }

@@ -10,6 +10,7 @@ use billfold_core::id::WorkspaceId;
 use billfold_core::money::Currency;
 use billfold_core::mrr::{Policy, PolicyPatch, Preset};
 use billfold_core::run::Problem;
+use billfold_store::State;
 use jiff::civil::Date;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -271,6 +272,11 @@ impl App {
     /// [`Refusal`] of the store.
     pub async fn settings(&self, ws: &WorkspaceId) -> Result<Settings, Refusal> {
         Ok(self.store().settings(ws).await?)
+    }
+
+    /// All that the workspace has one of.
+    pub(crate) async fn state(&self, ws: &WorkspaceId) -> Result<State<Settings>, Refusal> {
+        Ok(self.store().state(ws).await?)
     }
 
     /// Changes the settings; what money depends on is computed again.

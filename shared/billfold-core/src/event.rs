@@ -109,6 +109,17 @@ pub enum About {
     Nothing,
 }
 
+impl About {
+    /// The object that it is about.
+    #[must_use]
+    pub fn object(&self) -> Option<(Kind, &str)> {
+        match self {
+            Self::Object(kind, id) | Self::Deleted(kind, id) | Self::Touched(kind, id) => Some((*kind, id)),
+            Self::Nothing => None,
+        }
+    }
+}
+
 /// Why a body is not an event.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAnEvent {

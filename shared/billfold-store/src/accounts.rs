@@ -253,6 +253,21 @@ impl Store {
         Ok(writes)
     }
 
+    /// The accounts that customers are in, of those that are in one.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn accounts_of(
+        &self,
+        ws: &WorkspaceId,
+        customers: &BTreeSet<CustomerId>,
+    ) -> Result<BTreeMap<CustomerId, AccountId>, StoreError> {
+        let keys: Vec<_> = customers.iter().map(|customer| key::customer_match(ws, customer)).collect();
+        let rows = self.batch_get(&keys, &[attribute::BODY]).await?;
+        let matched = rows.iter().map(crate::item::Row::body::<Matched>).collect::<Result<Vec<_>, _>>()?;
+        Ok(matched.into_iter().filter_map(|one| Some((one.customer, one.account?))).collect())
+    }
+
     /// The write that fails if a customer has left an account meanwhile.
     #[must_use]
     pub fn still_in(ws: &WorkspaceId, account: &AccountId, customer: &CustomerId) -> Write {

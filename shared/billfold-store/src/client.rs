@@ -61,6 +61,8 @@ pub(crate) enum When {
     Rev(u64),
     /// The row has an attribute with this value.
     Is(&'static str, Value),
+    /// The same, and the row has not another attribute.
+    IsWithout(&'static str, Value, &'static str),
 }
 
 /// One write of a transaction.
@@ -183,6 +185,10 @@ impl Store {
     pub(crate) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted, StoreError> {
         if writes.is_empty() {
             return Ok(Transacted::Done);
+        }
+        let sets_body = |write: &Write| matches!(&write.0, Action::Set(row, _) if row.has_body());
+        if let Some(write) = writes.iter().find(|write| sets_body(write)) {
+            return Err(StoreError::Refused(format!("{write:?} sets a body, which only a put may replace").into()));
         }
         let actions: Vec<Action> = crate::catalogue::with_revisions(writes).into_iter().map(|write| write.0).collect();
         until_no_collision(|| self.table.transact(&actions)).await

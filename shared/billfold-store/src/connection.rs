@@ -3,10 +3,11 @@
 use crate::client::{Range, Store, Transacted, When, Write};
 use crate::error::StoreError;
 use crate::item::{NewRow, attribute};
-use crate::key::{self, Key};
+use crate::key::{self, Key, sort};
 use billfold_core::connection::Connection;
 use billfold_core::id::{RunId, WorkspaceId};
 use billfold_core::run::Run;
+use billfold_core::webhook::Known;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,21 @@ pub struct Lease {
     pub fence: u64,
     /// Until when that worker may be at work; `None` when nobody is.
     pub until: Option<Timestamp>,
+}
+
+/// What a workspace has one of, read together; `T` is what the caller keeps its settings in.
+#[derive(Debug, Clone, Default)]
+pub struct State<T> {
+    /// The connection.
+    pub connection: Connection,
+    /// The settings.
+    pub settings: T,
+    /// The running sync.
+    pub lease: Lease,
+    /// How far facts are known; never older than the lease.
+    pub known: Known,
+    /// The revision of the catalogue; `None` if nothing of it was ever written.
+    pub catalogue_revision: Option<String>,
 }
 
 /// Why a worker cannot have the lease.
@@ -85,6 +101,27 @@ impl Store {
             }
         }
         Err(StoreError::Conflict)
+    }
+
+    /// What the workspace has one of, in one query.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn state<T: DeserializeOwned + Default>(&self, ws: &WorkspaceId) -> Result<State<T>, StoreError> {
+        // The lease comes before what is known: a run notes what it has listed before it gives the lease back.
+        let backwards = Range { newest_last: false, ..Range::prefix(key::lease(ws).partition, sort::STATE_PREFIX) };
+        let mut state = State::default();
+        for row in self.query(&backwards).await? {
+            match row.sort_key() {
+                sort::CONN => state.connection = row.body()?,
+                sort::SETTINGS => state.settings = row.body()?,
+                sort::LEASE => state.lease = row.body()?,
+                sort::KNOWN => state.known = row.body()?,
+                sort::CATALOGUE => state.catalogue_revision = row.text(attribute::DIGEST).map(str::to_owned),
+                _ => return Err(StoreError::corrupt(row.name(), "it is not of a workspace's state")),
+            }
+        }
+        Ok(state)
     }
 
     /// The workspace's connection; an empty one if there never was any.

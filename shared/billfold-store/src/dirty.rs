@@ -1,7 +1,7 @@
 //! What must be computed again. A mark is written before or with the facts that make it necessary, and is deleted only
 //! in the revision that was read, so no change is ever overlooked (law 3).
 
-use crate::client::{Range, Store, When, Write};
+use crate::client::{Action, Range, Store, When, Write};
 use crate::error::StoreError;
 use crate::item::{NewRow, Row, Value, attribute};
 use crate::key::{self, Key};
@@ -13,6 +13,9 @@ use std::collections::BTreeSet;
 pub enum Subject {
     /// A Stripe customer, whose account is found by matching.
     Customer(CustomerId),
+    /// A Stripe customer of whom anything else changed, and who is in the account where it was. Its mark is the
+    /// customer's, and may only stand in a transaction.
+    Facts(CustomerId),
     /// An account.
     Account(AccountId),
     /// Everybody: the catalogue, which many depend on, has changed.
@@ -30,7 +33,7 @@ pub struct Mark {
 
 fn subject_key(ws: &WorkspaceId, subject: &Subject) -> Key {
     match subject {
-        Subject::Customer(customer) => key::dirty_customer(ws, customer),
+        Subject::Customer(customer) | Subject::Facts(customer) => key::dirty_customer(ws, customer),
         Subject::Account(account) => key::dirty_account(ws, account),
         Subject::Everything => key::dirty_everything(ws),
     }
@@ -41,14 +44,24 @@ impl Store {
     #[must_use]
     pub fn mark(ws: &WorkspaceId, subject: &Subject, stamp: i64) -> Write {
         let row = NewRow::bare(&subject_key(ws, subject)).number(attribute::STAMP, stamp);
-        Write::put(row, When::Always)
+        match subject {
+            // Beside what may be so already, that the customer is another.
+            Subject::Facts(_) => Write(Action::Set(row, When::Always)),
+            Subject::Customer(_) => Write::put(row.flag(attribute::WHO), When::Always),
+            Subject::Account(_) | Subject::Everything => Write::put(row, When::Always),
+        }
     }
 
-    /// The write that takes a mark away, if it is still the one that was read.
+    /// The write that takes a mark away, if it is still the one that was read or made; that of a customer who is only in
+    /// the same account must not take along that it may be in another.
     #[must_use]
     pub fn unmark(ws: &WorkspaceId, mark: &Mark) -> Write {
         let stamp = Value::Number(mark.stamp.to_string());
-        Write::delete(subject_key(ws, &mark.subject), When::Is(attribute::STAMP, stamp))
+        let when = match &mark.subject {
+            Subject::Facts(_) => When::IsWithout(attribute::STAMP, stamp, attribute::WHO),
+            _ => When::Is(attribute::STAMP, stamp),
+        };
+        Write::delete(subject_key(ws, &mark.subject), when)
     }
 
     /// The mark of somebody, if there is one.
@@ -65,7 +78,7 @@ impl Store {
     /// [`StoreError`] of the store.
     pub async fn marks_of(&self, ws: &WorkspaceId, customers: &BTreeSet<CustomerId>) -> Result<Vec<Mark>, StoreError> {
         let keys: Vec<Key> = customers.iter().map(|customer| key::dirty_customer(ws, customer)).collect();
-        self.batch_get(&keys, &[attribute::STAMP]).await?.iter().map(mark).collect()
+        self.batch_get(&keys, &[attribute::STAMP, attribute::WHO]).await?.iter().map(mark).collect()
     }
 
     /// Whether anybody is marked.
@@ -103,7 +116,8 @@ pub(crate) fn mark(row: &Row) -> Result<Mark, StoreError> {
     let stamp = row.number(attribute::STAMP).ok_or_else(corrupt)?;
     let (kind, id) = row.sort_key().split_once('#').ok_or_else(corrupt)?;
     let subject = match kind {
-        "C" => Subject::Customer(CustomerId::new(id).map_err(|_| corrupt())?),
+        "C" if row.has(attribute::WHO) => Subject::Customer(CustomerId::new(id).map_err(|_| corrupt())?),
+        "C" => Subject::Facts(CustomerId::new(id).map_err(|_| corrupt())?),
         "A" => Subject::Account(AccountId::new(id).map_err(|_| corrupt())?),
         "E" => Subject::Everything,
         _ => return Err(corrupt()),

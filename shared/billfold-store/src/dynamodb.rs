@@ -4,15 +4,18 @@ use crate::client::{Action, Page, Range, Sorted, Store, Table, Transacted, When,
 use crate::error::{StoreError, from_sdk};
 use crate::item::{Item, Row, Value, attribute};
 use crate::key::Key;
+use crate::packed::{pack, unpack};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem, Update,
 };
 use aws_types::SdkConfig;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
@@ -126,6 +129,7 @@ impl DynamoDb {
         let names: HashMap<String, String> = [attribute::PK, attribute::SK]
             .iter()
             .chain(attributes)
+            .chain(attributes.contains(&attribute::BODY).then_some(&attribute::PACKED))
             .enumerate()
             .map(|(n, name)| (format!("#n{n}"), (*name).to_owned()))
             .collect();
@@ -276,6 +280,11 @@ fn condition(when: When) -> Condition {
         When::Always => None,
         When::Rev(rev) => equals(attribute::REV, AttributeValue::N(rev.to_string())),
         When::Is(name, value) => equals(name, sent_value(value)),
+        When::IsWithout(name, value, without) => {
+            let equal = equals(name, sent_value(value));
+            names.insert("#no".to_owned(), without.to_owned());
+            equal.map(|equal| format!("{equal} AND attribute_not_exists(#no)"))
+        }
         When::Absent => {
             names.insert("#pk".to_owned(), attribute::PK.to_owned());
             Some("attribute_not_exists(#pk)".to_owned())
@@ -289,7 +298,14 @@ fn build(error: BuildError) -> StoreError {
 }
 
 fn sent(item: Item) -> Attributes {
-    item.into_iter().map(|(name, value)| (name.into_owned(), sent_value(value))).collect()
+    let attribute = |(name, value): (Cow<'static, str>, Value)| match &value {
+        Value::Text(body) if name == attribute::BODY => match pack(body) {
+            Some(packed) => (attribute::PACKED.to_owned(), AttributeValue::B(Blob::new(packed))),
+            None => (name.into_owned(), sent_value(value)),
+        },
+        _ => (name.into_owned(), sent_value(value)),
+    };
+    item.into_iter().map(attribute).collect()
 }
 
 fn sent_value(value: Value) -> AttributeValue {
@@ -312,6 +328,12 @@ fn read(attributes: Attributes) -> Item {
             AttributeValue::S(text) => item.insert(name, Value::Text(text)),
             AttributeValue::N(digits) => item.insert(name, Value::Number(digits)),
             AttributeValue::Bool(true) => item.insert(name, Value::Flag),
+            AttributeValue::B(packed) if name == attribute::PACKED => {
+                // Whoever needs the body says that there is none.
+                if let Some(body) = unpack(packed.as_ref()) {
+                    item.insert(attribute::BODY, Value::Text(body));
+                }
+            }
             _ => {}
         }
     }

@@ -113,7 +113,7 @@ impl Store {
         let (mut erased, mut gone) = (0u64, Vec::new());
         for row in self.query(&Range::all(partition.clone())).await? {
             let of_rows = match mark(&row)?.subject {
-                Subject::Customer(customer) => self.erase_customer(ws, &customer).await?,
+                Subject::Customer(customer) | Subject::Facts(customer) => self.erase_customer(ws, &customer).await?,
                 // What was given stays, and is computed once nothing else is left.
                 Subject::Account(_) if what == Erase::Synced => continue,
                 Subject::Account(account) => self.erase_account(ws, &account, what).await?,

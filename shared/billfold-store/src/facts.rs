@@ -134,6 +134,18 @@ impl FactPlace {
         Self(place(ws, fact))
     }
 
+    /// Whether a product, a price or a coupon lives there.
+    #[must_use]
+    pub fn is_of_catalogue(&self) -> bool {
+        key::catalogue_revision_of(&self.0.partition).is_some()
+    }
+
+    /// Whether a customer lives there.
+    #[must_use]
+    pub fn is_customer(&self) -> bool {
+        self.0.sort == key::sort::CUSTOMER
+    }
+
     /// Where an object lives of which only the id is known; `None` for those that live with their customer.
     #[must_use]
     pub fn by_id(ws: &WorkspaceId, kind: Kind, id: &str) -> Option<Self> {
@@ -149,7 +161,7 @@ impl FactPlace {
     #[must_use]
     pub fn tombstone(&self, as_of: Timestamp, over: Option<&StoredFact>) -> Write {
         let row = versioned(&self.0, as_of, &Digest::tombstone(), over).flag(attribute::GONE);
-        if key::catalogue_revision_of(&self.0.partition).is_some() {
+        if self.is_of_catalogue() {
             return Write(Action::Set(row, unchanged(over)));
         }
         Write::put(row, unchanged(over))

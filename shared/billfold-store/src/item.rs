@@ -16,6 +16,9 @@ pub(crate) mod attribute {
     pub(crate) const REV: &str = "v";
     /// Body: JSON text.
     pub(crate) const BODY: &str = "j";
+    /// The body, packed: in DynamoDB alone, and where it is long.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) const PACKED: &str = "z";
     /// When Stripe said so, in Unix seconds.
     pub(crate) const AS_OF: &str = "as_of";
     /// Digest of the body.
@@ -31,6 +34,8 @@ pub(crate) mod attribute {
     pub(crate) const OPEN: &str = "open";
     /// Stamp of a dirty mark.
     pub(crate) const STAMP: &str = "stamp";
+    /// Present on marks of customers who may be in another account now.
+    pub(crate) const WHO: &str = "who";
     /// Partition key of the list indexes.
     pub(crate) const LIST: &str = "L";
     /// Sort key of the index by MRR.
@@ -158,6 +163,10 @@ impl NewRow {
 
     pub(crate) fn partition(&self) -> Option<&str> {
         self.0.text(attribute::PK)
+    }
+
+    pub(crate) fn has_body(&self) -> bool {
+        self.0.get(attribute::BODY).is_some()
     }
 
     pub(crate) fn body(self, text: String) -> Self {

@@ -3,7 +3,8 @@
 //! | partition | sort | row |
 //! |---|---|---|
 //! | `W` | workspace | that the workspace exists |
-//! | `W#ws` | `CONN` `SETTINGS` `LEASE` `HOOK` `KNOWN` `CATALOGUE` | connection, settings, the running sync, webhook, how far facts are known, the catalogue's revision |
+//! | `W#ws` | `STATE#CATALOGUE` `STATE#CONN` `STATE#KNOWN` `STATE#LEASE` `STATE#SETTINGS` | the catalogue's revision, connection, how far facts are known, the running sync, settings: what is read together |
+//! | `W#ws` | `HOOK` | what came to the webhook |
 //! | `W#ws` | `INVITE#hash` | that there is an invitation |
 //! | `W#ws` | `ONCE#hash` | a request with an idempotency key, and its answer |
 //! | `W#ws#Y` | `newest-first#n` | the audit trail |
@@ -72,6 +73,12 @@ impl fmt::Display for Key {
 
 /// Sort keys that are words.
 pub(crate) mod sort {
+    pub(crate) const STATE_PREFIX: &str = "STATE#";
+    pub(crate) const CATALOGUE: &str = "STATE#CATALOGUE";
+    pub(crate) const CONN: &str = "STATE#CONN";
+    pub(crate) const KNOWN: &str = "STATE#KNOWN";
+    pub(crate) const LEASE: &str = "STATE#LEASE";
+    pub(crate) const SETTINGS: &str = "STATE#SETTINGS";
     pub(crate) const ACCOUNT: &str = "ACCOUNT";
     pub(crate) const LIST: &str = "LIST";
     pub(crate) const BILLING: &str = "BILLING";
@@ -97,15 +104,15 @@ pub(crate) fn workspace(ws: &WorkspaceId) -> Key {
 }
 
 pub(crate) fn connection(ws: &WorkspaceId) -> Key {
-    Key::new(format!("W#{ws}"), "CONN")
+    Key::new(format!("W#{ws}"), sort::CONN)
 }
 
 pub(crate) fn settings(ws: &WorkspaceId) -> Key {
-    Key::new(format!("W#{ws}"), "SETTINGS")
+    Key::new(format!("W#{ws}"), sort::SETTINGS)
 }
 
 pub(crate) fn lease(ws: &WorkspaceId) -> Key {
-    Key::new(format!("W#{ws}"), "LEASE")
+    Key::new(format!("W#{ws}"), sort::LEASE)
 }
 
 pub(crate) fn webhook(ws: &WorkspaceId) -> Key {
@@ -113,18 +120,18 @@ pub(crate) fn webhook(ws: &WorkspaceId) -> Key {
 }
 
 pub(crate) fn known(ws: &WorkspaceId) -> Key {
-    Key::new(format!("W#{ws}"), "KNOWN")
+    Key::new(format!("W#{ws}"), sort::KNOWN)
 }
 
 pub(crate) fn catalogue_revision(ws: &WorkspaceId) -> Key {
-    Key::new(format!("W#{ws}"), "CATALOGUE")
+    Key::new(format!("W#{ws}"), sort::CATALOGUE)
 }
 
 /// Where the revision of the catalogue is that a partition belongs to; `None` if it belongs to none.
 pub(crate) fn catalogue_revision_of(partition: &str) -> Option<Key> {
     let (workspace, shard) = partition.rsplit_once("#P#")?;
     let of_catalogue = workspace.starts_with("W#") && shard.parse::<u8>().is_ok();
-    of_catalogue.then(|| Key::new(workspace.to_owned(), "CATALOGUE"))
+    of_catalogue.then(|| Key::new(workspace.to_owned(), sort::CATALOGUE))
 }
 
 pub(crate) fn endpoint(id: &EndpointId) -> Key {

@@ -35,6 +35,8 @@ mod ledgers;
 mod local;
 mod money_back;
 mod once;
+#[cfg(feature = "dynamodb")]
+mod packed;
 mod runs;
 #[cfg(feature = "inside")]
 mod shape;
@@ -47,7 +49,7 @@ mod webhook;
 pub use account_list::{Direction, ListQuery, Place, SortBy};
 pub use accounts::{AccountRow, AccountRows, AccountSource, ListRow, Matched, PAYMENT_STATUSES, Versioned};
 pub use client::{Store, Write};
-pub use connection::{Lease, LeaseHeld, Started};
+pub use connection::{Lease, LeaseHeld, Started, State};
 pub use dirty::{Mark, Subject};
 pub use erase::Erase;
 #[cfg(feature = "dynamodb")]

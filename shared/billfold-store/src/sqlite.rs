@@ -27,7 +27,7 @@ const PAGE_BYTES: usize = 1024 * 1024;
 const STATEMENTS_KEPT: usize = 64;
 
 /// The version of the file.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// What is written goes to the log first, and from there into the file by somebody else (`Checkpoints`), because that
 /// waits for the disk. Only if that cannot keep up is the log emptied by whoever writes, at 64 MB.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384;
@@ -316,16 +316,18 @@ fn find(statement: &mut Statement<'_>, key: &Key) -> Result<Option<Row>, StoreEr
 /// Whether what an action wants of its row is so.
 fn holds(connection: &Connection, action: &Action) -> Result<bool, StoreError> {
     let (Action::Put(_, when) | Action::Delete(_, when) | Action::Check(_, when) | Action::Set(_, when)) = action;
-    let (name, wanted) = match when {
+    let (name, wanted, without) = match when {
         When::Always => return Ok(true),
-        When::Absent => (attribute::PK, None),
-        When::Rev(rev) => (attribute::REV, Some(Value::Number(rev.to_string()))),
-        When::Is(name, value) => (*name, Some(value.clone())),
+        When::Absent => (attribute::PK, None, None),
+        When::Rev(rev) => (attribute::REV, Some(Value::Number(rev.to_string())), None),
+        When::Is(name, value) => (*name, Some(value.clone()), None),
+        When::IsWithout(name, value, without) => (*name, Some(value.clone()), Some(*without)),
     };
     let mut statement = connection.prepare_cached(ONE_WITHOUT_BODY).map_err(failed)?;
     let mut found = statement.query(key_of(action)).map_err(failed)?;
     let row = found.next().map_err(failed)?.map(read).transpose()?;
-    Ok(row.as_ref().and_then(|row| row.0.get(name)) == wanted.as_ref())
+    let has = |name| row.as_ref().and_then(|row| row.0.get(name));
+    Ok(has(name) == wanted.as_ref() && without.is_none_or(|without| has(without).is_none()))
 }
 
 fn act(connection: &Connection, action: &Action) -> Result<(), StoreError> {

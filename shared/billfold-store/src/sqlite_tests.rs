@@ -1,10 +1,11 @@
 //! The same requests to SQLite and to DynamoDB, by chance: the same answers.
 
 use super::*;
-use crate::client::Store;
+use crate::client::{Store, Write};
 use crate::key::{INDEX_BY_MRR, INDEX_BY_NAME};
 use crate::{embedded, inside};
 use proptest::prelude::*;
+use std::time::Duration;
 
 /// A request to a table.
 #[derive(Debug, Clone)]
@@ -53,6 +54,7 @@ fn when() -> impl Strategy<Value = When> {
         2 => (1..4_u64).prop_map(When::Rev),
         1 => (6..8_i64).prop_map(|stamp| When::Is(attribute::STAMP, Value::Number(stamp.to_string()))),
         1 => text().prop_map(|sort| When::Is(attribute::SK, Value::Text(sort))),
+        1 => text().prop_map(|sort| When::IsWithout(attribute::SK, Value::Text(sort), attribute::STAMP)),
     ]
 }
 
@@ -169,7 +171,7 @@ proptest! {
 
 fn big(sort: usize, bytes: usize) -> Action {
     let key = Key { partition: "P".into(), sort: format!("{sort:04}") };
-    Action::Put(NewRow::bare(&key).body("x".repeat(bytes)), When::Always)
+    Action::Put(NewRow::bare(&key).text(attribute::SEARCH, "x".repeat(bytes)), When::Always)
 }
 
 #[tokio::test]
@@ -191,6 +193,22 @@ async fn limits_are_the_same() {
 }
 
 #[tokio::test]
+async fn a_long_body_is_a_kilobyte_in_dynamodb_and_the_same_however_it_is_read() {
+    let (store, meter) = inside::metered(Duration::ZERO).await.unwrap();
+    let key = Key { partition: "P".into(), sort: "1".into() };
+    let body = format!("[{}]", vec![r#"{"id":"il_1","amount":6000,"currency":"usd"}"#; 100].join(","));
+    let put = Write::put(NewRow::bare(&key).body(body.clone()), When::Always);
+    assert_eq!(store.write_each(vec![put]).await.unwrap(), Vec::<usize>::new());
+    assert!((meter.take().write_units - 1.0).abs() < 1e-9);
+    let read = [
+        store.get(&key).await.unwrap().unwrap(),
+        store.query(&Range::all("P".into())).await.unwrap().remove(0),
+        store.batch_get(std::slice::from_ref(&key), &[attribute::BODY]).await.unwrap().remove(0),
+    ];
+    assert!(read.iter().all(|row| row.body_text().unwrap() == body));
+}
+
+#[tokio::test]
 async fn a_transaction_that_is_refused_in_the_middle_writes_nothing() {
     let store = embedded::memory().await.unwrap();
     assert!(store.table().transact(&[big(1, 10), big(2, 500 * 1024)]).await.is_err());
@@ -203,7 +221,7 @@ async fn a_file_of_another_version_is_left_alone() {
     let path = folder.path().join("store.db");
     drop(embedded::file(&path).await.unwrap());
     drop(embedded::file(&path).await.unwrap());
-    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
+    Connection::open(&path).unwrap().execute_batch(&format!("PRAGMA user_version = {}", VERSION + 1)).unwrap();
     let refused = embedded::file(&path).await.unwrap_err().to_string();
     assert!(refused.contains("another version of Billfold"), "{refused}");
     let other = folder.path().join("other.db");

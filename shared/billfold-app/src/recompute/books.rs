@@ -2,10 +2,10 @@
 //! at every moment (law 5).
 
 use super::Rules;
-use crate::app::App;
 use crate::refusal::Refusal;
 use billfold_core::billing::{self, Computation, CustomerFacts};
-use billfold_core::id::{AccountId, SubscriptionId, WorkspaceId};
+use billfold_core::connection::Connection;
+use billfold_core::id::{AccountId, SubscriptionId};
 use billfold_core::key::Mode;
 use billfold_core::ledger::{self, Position, advance};
 use billfold_core::signal::{self, reconcile};
@@ -26,13 +26,12 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) async fn read(app: &App, ws: &WorkspaceId, settings: &billing::Settings) -> Result<Self, Refusal> {
-        let connection = app.store().connection(ws).await?;
+    pub(super) fn of(connection: &Connection, settings: &billing::Settings) -> Result<Self, Refusal> {
         let policy = serde_json::to_vec(&settings.policy).map_err(Refusal::internal)?;
         Ok(Self {
             rules: hex::encode(Sha256::digest(policy).get(..8).unwrap_or_default()),
             observed_since: connection.observed_since,
-            test_mode: connection.key.is_some_and(|key| key.mode == Mode::Test),
+            test_mode: connection.key.as_ref().is_some_and(|key| key.mode == Mode::Test),
         })
     }
 }

@@ -38,8 +38,16 @@ impl Catalogues {
 impl App {
     /// The catalogue as it is now.
     pub(crate) async fn catalogue(&self, ws: &WorkspaceId) -> Result<Arc<Catalogue>, Refusal> {
-        // Read before the rows: what is written meanwhile has a newer revision.
-        let revision = self.store().catalogue_revision(ws).await?;
+        self.catalogue_since(ws, self.store().catalogue_revision(ws).await?).await
+    }
+
+    /// The catalogue as it was when that was its revision, or is now: what is written after the revision was read has a
+    /// newer one.
+    pub(crate) async fn catalogue_since(
+        &self,
+        ws: &WorkspaceId,
+        revision: Option<String>,
+    ) -> Result<Arc<Catalogue>, Refusal> {
         if let Some(known) = revision.as_ref().and_then(|revision| self.catalogues().known(ws, revision)) {
             return Ok(known);
         }

@@ -8,9 +8,10 @@ use billfold_core::matching::{Belongs, ExternalId, MatchRule, account_of_custome
 use billfold_store::{CustomerRows, Matched};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The given accounts that customers may belong to.
+/// What customers are matched by.
 #[derive(Default)]
 pub(super) struct Owners {
+    mode: AccountsMode,
     domains: BTreeMap<String, AccountId>,
     external: BTreeMap<ExternalId, AccountId>,
 }
@@ -18,6 +19,9 @@ pub(super) struct Owners {
 impl Batch {
     /// The given accounts that own the domains of customers, or name the customers themselves.
     pub(super) async fn owners(&self, customers: &[CustomerId]) -> Result<Owners, Refusal> {
+        if customers.is_empty() {
+            return Ok(Owners::default());
+        }
         let domain = |id: &CustomerId| match belongs(self.customers.get(id)?.customer.as_ref()?) {
             Belongs::ToDomain { domain, .. } => Some(domain),
             Belongs::Alone => None,
@@ -25,6 +29,7 @@ impl Batch {
         let domains: BTreeSet<String> = customers.iter().filter_map(domain).collect();
         let external: BTreeSet<ExternalId> = customers.iter().map(ExternalId::of_customer).collect();
         Ok(Owners {
+            mode: self.app.settings(&self.ws).await?.accounts,
             domains: self.app.store().domain_owners(&self.ws, &domains).await?,
             external: self.app.store().external_owners(&self.ws, &external).await?,
         })
@@ -32,7 +37,7 @@ impl Batch {
 }
 
 /// Finds the account of a customer.
-pub(super) fn match_customer(id: &CustomerId, rows: &CustomerRows, owners: &Owners, mode: AccountsMode) -> Matched {
+pub(super) fn match_customer(id: &CustomerId, rows: &CustomerRows, owners: &Owners) -> Matched {
     let stored = rows.matched.clone();
     let Some(customer) = &rows.customer else {
         // A deleted customer stays where it was. One that was never read has no account, and no name to be asked for.
@@ -43,7 +48,7 @@ pub(super) fn match_customer(id: &CustomerId, rows: &CustomerRows, owners: &Owne
     if let Some(by_hand) = stored.filter(|matched| matched.rule == Some(MatchRule::ByHand)) {
         return by_hand;
     }
-    let create = mode == AccountsMode::Create && !customer.test_clock;
+    let create = owners.mode == AccountsMode::Create && !customer.test_clock;
     let named = owners.external.get(&ExternalId::of_customer(id)).cloned();
     let (account, rule) = match belongs(customer) {
         _ if named.is_some() => (named, MatchRule::ExternalId),

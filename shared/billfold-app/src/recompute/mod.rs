@@ -21,7 +21,7 @@ use account::Computed;
 use billfold_core::billing;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
-use billfold_store::{AccountRows, CustomerRows, Mark, SHARDS, Store, StoreError, Subject, Write};
+use billfold_store::{AccountRows, CustomerRows, Mark, SHARDS, State, Store, StoreError, Subject, Write};
 use books::Books;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use matching::match_customer;
@@ -115,6 +115,8 @@ pub(crate) struct Batch {
     customers: BTreeMap<CustomerId, CustomerRows>,
     first: First,
     moved: Moved,
+    /// Whether a sync was running when facts were read.
+    syncing: bool,
 }
 
 /// What accounts are computed by.
@@ -124,6 +126,8 @@ struct Rules {
     billing: billing::Settings,
     catalogue: Arc<Catalogue>,
     books: Books,
+    /// Whether a sync is running.
+    syncing: bool,
 }
 
 /// Accounts that are to be computed because somebody was elsewhere before. Kept until that is done, because whose a
@@ -164,7 +168,7 @@ enum First {
 impl Batch {
     pub(crate) fn new(app: App, ws: WorkspaceId) -> Self {
         let (customers, first, moved) = (BTreeMap::new(), First::Everything, Moved::default());
-        Self { app, ws, customers, first, moved }
+        Self { app, ws, customers, first, moved, syncing: false }
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
@@ -222,7 +226,6 @@ impl Batch {
         self.customers.clear();
         let marked: Vec<CustomerId> = subjects.iter().filter_map(customer).cloned().collect();
         self.read_first(&marked, first).await?;
-        let mode = self.app.settings(&self.ws).await?.accounts;
         let owners = self.owners(&marked).await?;
         let mut accounts: BTreeSet<AccountId> = subjects.iter().filter_map(account_of).cloned().collect();
         let mut writes = Vec::new();
@@ -232,7 +235,7 @@ impl Batch {
         for id in &marked {
             let Some(rows) = self.customers.get(id) else { continue };
             let before = rows.matched.as_ref().and_then(|matched| matched.account.clone());
-            let matched = match_customer(id, rows, &owners, mode);
+            let matched = match_customer(id, rows, &owners);
             let moves = before != matched.account;
             accounts.extend(before.clone());
             if let Some(account) = &matched.account {
@@ -269,9 +272,7 @@ impl Batch {
         accounts.extend(self.moved.left.keys().chain(&self.moved.arrived).cloned());
         let computed = self.compute_accounts(&accounts, &Placed { newcomers, leavers }, first).await?;
         let removed: Vec<AccountId> = computed.iter().filter(|one| one.removed).map(|one| one.id.clone()).collect();
-        let groups =
-            computed.into_iter().flat_map(|one| one.groups.into_iter().map(move |group| (one.id.clone(), group)));
-        let mut lost = self.write_groups(groups).await?;
+        let mut lost = self.write_accounts(computed).await?;
         for id in removed {
             // Somebody may have come meanwhile and found the account as it should be.
             if !self.app.store().account_rows(&self.ws, &id).await?.customers.is_empty() {
@@ -325,11 +326,12 @@ impl Batch {
             First::Heads => accounts.clone(),
             First::Everything => store.existing_accounts(&ws, accounts).await?,
         };
-        let mut ledgers = store.ledgers(&ws, &existing).await?;
         let new = accounts.difference(&existing).map(|id| (id.clone(), AccountRows::default()));
         let new: Vec<_> = new.collect();
-        let mut stored: Vec<_> =
-            stream::iter(existing.into_iter().map(read)).buffer_unordered(READS_AT_ONCE).try_collect().await?;
+        let rows = stream::iter(existing.clone().into_iter().map(read)).buffer_unordered(READS_AT_ONCE);
+        // Ledgers first: one that is older than its account's other rows cannot be written over.
+        let mut ledgers = store.ledgers(&ws, &existing).await?;
+        let mut stored = rows.try_collect::<Vec<_>>().await?;
         for (id, rows) in &mut stored {
             rows.ledger = ledgers.remove(id);
         }
@@ -349,9 +351,11 @@ impl Batch {
             }
         }
         let all: Vec<CustomerId> = members.values().flatten().cloned().collect();
-        self.read_customers(&all).await?;
-        // And so must what they are computed by.
+        // And so must what they are computed by. Whether a sync runs is asked before: what it stores after the facts were
+        // read is computed by its marks.
         let rules = Rules::read(&self.app, &self.ws).await?;
+        self.syncing |= rules.syncing;
+        self.read_customers(&all).await?;
         // Before anything is written, so that it is asked for again if this is cut off.
         coupons::ask(&self.app, &self.ws, &rules.catalogue, self.customers.values()).await?;
         asked::ask_for_invoices(&self.app, &self.ws, rules.settings.backfill_days(), self.customers.values()).await?;
@@ -363,6 +367,23 @@ impl Batch {
             computed.push(self.account(&rules, &id, &rows, &members)?);
         }
         Ok(computed)
+    }
+
+    /// Writes accounts; those that were lost to other writers.
+    async fn write_accounts(&self, computed: Vec<Computed>) -> Result<BTreeSet<AccountId>, Refusal> {
+        // Of most nothing but the billing is new, and a row by itself costs half.
+        let is_alone = |one: &Computed| matches!(one.groups.as_slice(), [group] if group.len() == 1);
+        let (alone, whole): (Vec<Computed>, Vec<Computed>) = computed.into_iter().partition(is_alone);
+        let groups = |one: Computed| one.groups.into_iter().map(move |group| (one.id.clone(), group));
+        let (alone, writes): (Vec<AccountId>, Vec<Write>) = alone
+            .into_iter()
+            .flat_map(groups)
+            .flat_map(|(id, group)| group.into_iter().map(move |write| (id.clone(), write)))
+            .unzip();
+        let failed = self.app.store().write_each(writes).await?;
+        let mut lost = self.write_groups(whole.into_iter().flat_map(groups)).await?;
+        lost.extend(failed.into_iter().filter_map(|place| alone.get(place).cloned()));
+        Ok(lost)
     }
 
     /// Writes groups, each whole, as many together as a transaction takes; whose were lost to other writers. Of those, what
@@ -424,11 +445,11 @@ impl Batch {
 impl Rules {
     /// As they are now.
     async fn read(app: &App, ws: &WorkspaceId) -> Result<Self, Refusal> {
-        let catalogue = app.catalogue(ws).await?;
-        let settings = app.settings(ws).await?;
+        let State { connection, settings, lease, catalogue_revision, .. } = app.state(ws).await?;
+        let catalogue = app.catalogue_since(ws, catalogue_revision).await?;
         let billing = settings.billing();
-        let books = Books::read(app, ws, &billing).await?;
-        Ok(Self { ws: ws.clone(), settings, billing, catalogue, books })
+        let books = Books::of(&connection, &billing)?;
+        Ok(Self { ws: ws.clone(), settings, billing, catalogue, books, syncing: lease.run.is_some() })
     }
 }
 
@@ -439,7 +460,7 @@ fn is_conflict(refusal: &Refusal) -> bool {
 
 fn customer(subject: &Subject) -> Option<&CustomerId> {
     match subject {
-        Subject::Customer(customer) => Some(customer),
+        Subject::Customer(customer) | Subject::Facts(customer) => Some(customer),
         Subject::Account(_) | Subject::Everything => None,
     }
 }
@@ -447,6 +468,6 @@ fn customer(subject: &Subject) -> Option<&CustomerId> {
 fn account_of(subject: &Subject) -> Option<&AccountId> {
     match subject {
         Subject::Account(account) => Some(account),
-        Subject::Customer(_) | Subject::Everything => None,
+        Subject::Customer(_) | Subject::Facts(_) | Subject::Everything => None,
     }
 }

@@ -1,26 +1,31 @@
 //! Events that wait together, folded together: read in one call, decided one after the other, written in few
-//! transactions, their accounts computed in one go. What cannot be decided without asking Stripe, or was lost to another
-//! writer, is folded by itself.
+//! transactions, their accounts computed in one go. One fetch serves all events of an object. What changes the catalogue,
+//! shows on something else, or was lost to another writer is folded by itself.
 //!
 //! The rule is the same as for one event; an object's versions that are overtaken within the burst are not written.
 
 use super::fold::{Candidate, FoldError, Folder, Listed, Told};
+use super::folding::{Fetched, ObjectKey};
 use super::{Delivered, money_back};
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::recompute;
 use crate::refusal;
+use billfold_core::connection::Connection;
 use billfold_core::event::About;
 use billfold_core::facts::Kind;
-use billfold_core::fold::{Decision, Incoming, Source, Stored};
+use billfold_core::fold::{Decision, Source, Stored, decide_touched};
 use billfold_core::id::{CustomerId, WorkspaceId};
-use billfold_store::{FactPlace, Store, StoreError, StoredFact, Subject, Write};
+use billfold_store::{FactPlace, Mark, Store, StoreError, StoredFact, Subject, Write};
 use futures::{StreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tokio::time::timeout;
 
-/// Events that are folded by themselves side by side.
+/// Objects that are fetched, and events that are folded by themselves, side by side.
 const SINGLY_AT_ONCE: usize = 8;
+/// An object that takes longer keeps others waiting.
+const FETCHED_WITHIN: Duration = Duration::from_secs(5);
 /// Writes of one transaction; the last may bring a mark along.
 const WRITES: usize = 99;
 /// The wait after our own trouble.
@@ -94,17 +99,25 @@ fn may_pass(error: &FoldError) -> bool {
     }
 }
 
-/// Folds what can be folded without Stripe and computes the accounts; the places of the events that are left.
+/// Folds what can be folded together and computes the accounts; the places of the events that are left.
 async fn fold_together(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Result<Vec<usize>, FoldError> {
-    if app.store().connection(ws).await?.active_key().is_none() {
-        return Ok(Vec::new());
-    }
     // One after the other: two at once would read and write the same accounts, and lose to each other.
     let _turn = app.folding().together.lock().await;
     let mut burst = Burst::read(app, ws, events).await?;
-    burst.decide(&Listed::read(app, ws).await?);
+    let state = app.state(ws).await?;
+    if state.connection.active_key().is_none() {
+        return Ok(Vec::new());
+    }
+    let connection = state.connection.clone();
+    burst.decide(&Listed::of(state));
+    if burst.fetch(&connection).await? && app.store().connection(ws).await?.active_key().is_none() {
+        // It was disconnected meanwhile, and is perhaps erased.
+        return Ok(Vec::new());
+    }
     burst.write().await?;
-    recompute::work_on(app, ws, &burst.customers()).await?;
+    burst.remember().await;
+    let made = std::mem::take(&mut burst.marks).into_values().collect();
+    recompute::work_on(app, ws, made, &burst.customers()).await?;
     let left: BTreeSet<usize> = burst.left.iter().copied().collect();
     for (_, event) in events.iter().enumerate().filter(|(place, _)| !left.contains(place)) {
         app.folding().done(ws, &event.id);
@@ -115,11 +128,22 @@ async fn fold_together(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Re
 struct Burst<'a> {
     app: &'a App,
     ws: &'a WorkspaceId,
+    events: &'a [&'a Delivered],
     /// What the events say, in their order, with the place of each.
-    candidates: Vec<(usize, Kind, Candidate)>,
+    told: Vec<(usize, Incomer)>,
     objects: BTreeMap<FactPlace, Object>,
     /// Places of the events that are folded by themselves.
     left: Vec<usize>,
+    /// Marks that were written, the last of each subject.
+    marks: BTreeMap<Subject, Mark>,
+}
+
+/// What an event says of an object whose place is known.
+enum Incomer {
+    /// All of it.
+    Whole(Candidate),
+    /// Not all that is kept of it.
+    Part(FactPlace, Option<CustomerId>),
 }
 
 /// An object that events of the burst are about.
@@ -132,28 +156,26 @@ struct Object {
     customers: BTreeSet<CustomerId>,
     /// Places of its events that were folded here.
     events: Vec<usize>,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Clear,
-    /// Some event could not be placed; those behind it are not looked at.
-    Unclear,
+    /// Places of the event that could not be placed, and of those behind it.
+    unclear: Vec<usize>,
+    /// Whether its events are folded by themselves from here on.
+    alone: bool,
+    /// Drawn before it was fetched.
+    ticket: Option<u64>,
 }
 
 /// What is to be written of an object.
 struct Pending {
     writes: Vec<Write>,
     decision: Decision,
-    customer: Option<CustomerId>,
+    subject: Option<Subject>,
 }
 
 impl<'a> Burst<'a> {
     /// Reads what the events say and what is stored.
-    async fn read(app: &'a App, ws: &'a WorkspaceId, events: &[&Delivered]) -> Result<Self, FoldError> {
-        let mut burst = Self { app, ws, candidates: Vec::new(), objects: BTreeMap::new(), left: Vec::new() };
+    async fn read(app: &'a App, ws: &'a WorkspaceId, events: &'a [&'a Delivered]) -> Result<Self, FoldError> {
+        let (objects, marks) = (BTreeMap::new(), BTreeMap::new());
+        let mut burst = Self { app, ws, events, told: Vec::new(), objects, left: Vec::new(), marks };
         for (place, event) in events.iter().enumerate() {
             if !app.folding().is_done(ws, &event.id) {
                 burst.take(place, event).await?;
@@ -185,40 +207,116 @@ impl<'a> Burst<'a> {
             return Ok(());
         }
         let folder = Folder { app: self.app, ws: self.ws, stripe: None, event, kind, id };
-        match folder.told().await? {
-            Told::Candidate(candidate) => {
-                self.objects.entry(candidate.place.clone()).or_default();
-                self.candidates.push((place, kind, candidate));
+        let incomer = match folder.told().await? {
+            Told::Candidate(candidate) => Incomer::Whole(candidate),
+            Told::Place(place, customer) => Incomer::Part(place, customer),
+            Told::Touched => {
+                self.left.push(place);
+                return Ok(());
             }
-            Told::Place(..) | Told::Touched => self.left.push(place),
-            Told::Nothing => {}
-        }
+            Told::Nothing => return Ok(()),
+        };
+        self.objects.entry(incomer.place().clone()).or_default();
+        self.told.push((place, incomer));
         Ok(())
     }
 
     /// Decides on each event in turn, an object's later ones against what its earlier ones came to.
     fn decide(&mut self, listed: &Listed) {
-        for (place, kind, candidate) in std::mem::take(&mut self.candidates) {
-            let Some(object) = self.objects.get_mut(&candidate.place) else { continue };
-            let source = Source::Event { listed_until: listed.until(kind) };
-            let incoming = Incoming { as_of: candidate.as_of, digest: candidate.digest(), source };
-            let decision = match object.state {
-                State::Unclear => Decision::Fetch,
-                State::Clear if money_back::may_be_older(&candidate, object.version.is_some()) => Decision::Fetch,
-                State::Clear => self.app.decide(object.version, incoming),
+        for (place, incomer) in std::mem::take(&mut self.told) {
+            let Some(event) = self.events.get(place) else { continue };
+            let (Some(object), Some((kind, _))) = (self.objects.get_mut(incomer.place()), event.about.object()) else {
+                continue;
             };
-            let taken = match decision {
-                Decision::Fetch => None,
-                Decision::Drop => Some(()),
-                Decision::Store | Decision::Confirm => object.take(self.ws, &candidate, decision),
-            };
-            if taken.is_none() {
-                object.state = State::Unclear;
+            object.alone |= incomer.may_be_older(object.version.is_some());
+            if object.alone {
                 self.left.push(place);
                 continue;
             }
-            object.events.push(place);
-            object.customers.extend(candidate.customer);
+            let decision = match &incomer {
+                _ if !object.unclear.is_empty() => Decision::Fetch,
+                Incomer::Part(..) => decide_touched(object.version, event.created),
+                Incomer::Whole(candidate) => {
+                    let source = Source::Event { listed_until: listed.until(kind) };
+                    self.app.decide(object.version, candidate.incoming(source))
+                }
+            };
+            match (decision, &incomer) {
+                (Decision::Fetch, _) => object.unclear.push(place),
+                (Decision::Store | Decision::Confirm, Incomer::Whole(candidate))
+                    if object.take(self.ws, candidate, decision).is_none() =>
+                {
+                    object.alone = true;
+                    self.left.push(place);
+                    continue;
+                }
+                _ => object.events.push(place),
+            }
+            object.customers.extend(incomer.customer());
+        }
+    }
+
+    /// Fetches what could not be placed, each object once: the answer is newer than all events of the burst, and than
+    /// others that wait.
+    async fn fetch(&mut self, connection: &Connection) -> Result<bool, FoldError> {
+        let (app, ws, folding) = (self.app, self.ws, self.app.folding());
+        let mut wanted = Vec::new();
+        for (place, object) in &mut self.objects {
+            let events: Vec<&Delivered> =
+                object.unclear.iter().filter_map(|place| self.events.get(*place).copied()).collect();
+            let Some((event, key)) = events.first().and_then(|event| Some((*event, object_key(ws, event)?))) else {
+                continue;
+            };
+            let seen = folding.fetched(&key).await;
+            match seen.filter(|seen| events.iter().all(|event| folding.covers(seen, event.ticket))) {
+                Some(seen) => {
+                    object.customers.extend(seen.customer);
+                    object.events.append(&mut object.unclear);
+                }
+                None => wanted.push((place.clone(), object.customers.first().cloned(), event)),
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(false);
+        }
+        // Whatever keeps it from being fetched, or from being fetched soon, is dealt with where it is folded by itself.
+        let stripe = app.stripe_of(ws, connection).await.ok().flatten();
+        let fetch = |(place, customer, event): (FactPlace, Option<CustomerId>, &'a Delivered)| {
+            let stripe = stripe.as_ref();
+            async move {
+                let ticket = folding.ticket().number;
+                let (Some((kind, id)), true) = (event.about.object(), stripe.is_some()) else {
+                    return (place, ticket, None);
+                };
+                let folder = Folder { app, ws, stripe, event, kind, id };
+                let fetched = timeout(FETCHED_WITHIN, folder.fetch(Some((place.clone(), customer)))).await;
+                (place, ticket, fetched.ok().and_then(Result::ok).flatten())
+            }
+        };
+        let fetches: Vec<_> = wanted.into_iter().map(fetch).collect();
+        let fetched: Vec<_> = stream::iter(fetches).buffer_unordered(SINGLY_AT_ONCE).collect().await;
+        for (place, ticket, candidate) in fetched {
+            let Some(object) = self.objects.get_mut(&place) else { continue };
+            let taken = candidate.and_then(|candidate| object.take_fetched(app, ws, candidate));
+            if taken.is_some() {
+                object.ticket = Some(ticket);
+                object.events.append(&mut object.unclear);
+            } else {
+                self.left.append(&mut object.unclear);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Remembers what was fetched, once it is stored.
+    async fn remember(&self) {
+        for object in self.objects.values() {
+            let event = object.events.first().and_then(|place| self.events.get(*place));
+            let key = event.and_then(|event| object_key(self.ws, event));
+            if let (Some(ticket), Some(key)) = (object.ticket, key) {
+                let customer = object.customers.first().cloned();
+                self.app.folding().remember(key, Fetched { ticket, customer }).await;
+            }
         }
     }
 
@@ -228,22 +326,41 @@ impl<'a> Burst<'a> {
         for (place, object) in &mut self.objects {
             pending.extend(object.pending.take().map(|pending| (place.clone(), pending)));
         }
-        // Those of one customer beside each other, so that one mark does for them.
-        pending.sort_by(|(_, a), (_, b)| a.customer.cmp(&b.customer));
-        let stamp = self.app.stamp()?;
-        let mut group = Group::default();
+        // A customer has one mark, and that it is another says more than that something of it changed.
+        let is_another: BTreeSet<Subject> = pending
+            .iter()
+            .filter(|(_, pending)| pending.decision == Decision::Store)
+            .filter_map(|(_, pending)| {
+                pending.subject.clone().filter(|subject| matches!(subject, Subject::Customer(_)))
+            })
+            .collect();
+        for (_, pending) in &mut pending {
+            if let Some(Subject::Facts(customer)) = &pending.subject {
+                let another = Subject::Customer(customer.clone());
+                if is_another.contains(&another) {
+                    pending.subject = Some(another);
+                }
+            }
+        }
+        // Those of one subject beside each other, so that one mark does for them.
+        pending.sort_by(|(_, a), (_, b)| a.subject.cmp(&b.subject));
+        let mut group = Group::new(self.app.stamp()?);
         for (place, pending) in pending {
             if group.writes.len().saturating_add(pending.writes.len()).saturating_add(1) > WRITES {
-                self.write_group(std::mem::take(&mut group)).await?;
+                let full = std::mem::replace(&mut group, Group::new(self.app.stamp()?));
+                self.write_group(full).await?;
             }
-            group.add(self.ws, place, pending, stamp);
+            group.add(self.ws, place, pending);
         }
         self.write_group(group).await
     }
 
     async fn write_group(&mut self, group: Group) -> Result<(), FoldError> {
         match self.app.store().write_all(group.writes).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.marks.extend(group.marks.into_iter().map(|mark| (mark.subject.clone(), mark)));
+                Ok(())
+            }
             Err(StoreError::Conflict) => {
                 for place in group.places {
                     let object = self.objects.remove(&place).unwrap_or_default();
@@ -262,6 +379,34 @@ impl<'a> Burst<'a> {
     }
 }
 
+fn object_key(ws: &WorkspaceId, event: &Delivered) -> Option<ObjectKey> {
+    event.about.object().map(|(kind, id)| (ws.clone(), kind, id.to_owned()))
+}
+
+impl Incomer {
+    fn place(&self) -> &FactPlace {
+        match self {
+            Self::Whole(candidate) => &candidate.place,
+            Self::Part(place, _) => place,
+        }
+    }
+
+    fn customer(self) -> Option<CustomerId> {
+        match self {
+            Self::Whole(candidate) => candidate.customer,
+            Self::Part(_, customer) => customer,
+        }
+    }
+
+    fn may_be_older(&self, is_stored: bool) -> bool {
+        match self {
+            Self::Whole(candidate) => money_back::may_be_older(candidate, is_stored),
+            // It is seen when it is fetched.
+            Self::Part(..) => false,
+        }
+    }
+}
+
 impl Object {
     /// Takes a version as the newest; `None` if it cannot be written together with others.
     fn take(&mut self, ws: &WorkspaceId, candidate: &Candidate, decision: Decision) -> Option<()> {
@@ -272,28 +417,47 @@ impl Object {
         let stores = decision == Decision::Store
             || self.pending.as_ref().is_some_and(|pending| pending.decision == Decision::Store);
         let decision = if stores { Decision::Store } else { Decision::Confirm };
-        self.pending = Some(Pending { writes, decision, customer: candidate.customer.clone() });
+        self.pending = Some(Pending { writes, decision, subject: candidate.subject() });
         self.version = Some(Stored { as_of: candidate.as_of, digest: candidate.digest() });
+        Some(())
+    }
+
+    /// The same with what was fetched after the stored version was read.
+    fn take_fetched(&mut self, app: &App, ws: &WorkspaceId, candidate: Candidate) -> Option<()> {
+        let stored = self.stored.as_ref();
+        if money_back::may_be_older(&candidate, stored.is_some()) {
+            return None;
+        }
+        let decided = app.decide(stored.map(|stored| stored.version), candidate.incoming(Source::Fetched));
+        let decided = candidate.decided(decided, stored);
+        if decided != Decision::Drop {
+            self.take(ws, &candidate, decided)?;
+        }
+        self.customers.extend(candidate.customer);
         Some(())
     }
 }
 
-/// Writes of one transaction, and the objects that they are of.
-#[derive(Default)]
+/// Writes of one transaction, the objects that they are of, and its marks.
 struct Group {
     writes: Vec<Write>,
     places: Vec<FactPlace>,
-    marked: Option<CustomerId>,
+    marks: Vec<Mark>,
+    stamp: i64,
 }
 
 impl Group {
-    fn add(&mut self, ws: &WorkspaceId, place: FactPlace, pending: Pending, stamp: i64) {
+    fn new(stamp: i64) -> Self {
+        Self { writes: Vec::new(), places: Vec::new(), marks: Vec::new(), stamp }
+    }
+
+    fn add(&mut self, ws: &WorkspaceId, place: FactPlace, pending: Pending) {
         self.writes.extend(pending.writes);
         self.places.push(place);
-        let customer = pending.customer.filter(|_| pending.decision == Decision::Store);
-        if let Some(customer) = customer.filter(|customer| self.marked.as_ref() != Some(customer)) {
-            self.writes.push(Store::mark(ws, &Subject::Customer(customer.clone()), stamp));
-            self.marked = Some(customer);
+        let subject = pending.subject.filter(|_| pending.decision == Decision::Store);
+        if let Some(subject) = subject.filter(|subject| self.marks.last().is_none_or(|last| last.subject != *subject)) {
+            self.writes.push(Store::mark(ws, &subject, self.stamp));
+            self.marks.push(Mark { subject, stamp: self.stamp });
         }
     }
 }

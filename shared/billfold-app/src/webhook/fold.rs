@@ -4,12 +4,13 @@
 //! Every step may run twice. Events of one object are folded one after the other within a process, and share a fetch
 //! that began after they were received.
 
-use super::folding::{FETCHES_MAX, Fetched, ObjectKey};
+use super::folding::{Fetched, ObjectKey, remember};
 use super::{Delivered, money_back};
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::recompute;
 use crate::refusal::{Refusal, chain};
+use crate::settings::Settings;
 use crate::sync::page::{endpoint_of, follow, reading};
 use crate::sync::{Stopped, problem};
 use billfold_core::event::{About, is_complete};
@@ -18,7 +19,7 @@ use billfold_core::fold::{CLEARLY_APART_S, Decision, Digest, Incoming, Source, d
 use billfold_core::id::{CustomerId, WorkspaceId};
 use billfold_core::stripe::{self, Reading};
 use billfold_core::webhook::Known;
-use billfold_store::{FactPlace, FactRow, Store, StoreError, StoredFact, Subject, Write};
+use billfold_store::{FactPlace, FactRow, State, Store, StoreError, StoredFact, Subject, Write};
 use billfold_stripe::{Client, Disposition, Retrieved, StripeError};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -95,20 +96,18 @@ pub(crate) async fn fold(
     event: &Delivered,
     accounts: Accounts,
 ) -> Result<(), FoldError> {
-    let (About::Object(kind, id) | About::Deleted(kind, id) | About::Touched(kind, id)) = &event.about else {
-        return Ok(());
-    };
+    let Some((kind, id)) = event.about.object() else { return Ok(()) };
     if app.folding().is_done(ws, &event.id) {
         return Ok(());
     }
-    let folder = Folder { app, ws, stripe, event, kind: *kind, id };
+    let folder = Folder { app, ws, stripe, event, kind, id };
     let customer = folder.fold().await?;
     let shown = folder.fold_what_it_shows_on(customer.as_ref()).await;
     if accounts == Accounts::AtOnce {
         // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account. And also
         // when the invoice could not be read, because nobody may come back to this.
         let shown = shown.as_ref().ok().cloned().flatten();
-        recompute::work_on(app, ws, &customer.into_iter().chain(shown).collect()).await?;
+        recompute::work_on(app, ws, Vec::new(), &customer.into_iter().chain(shown).collect()).await?;
     }
     shown?;
     if accounts == Accounts::AtOnce {
@@ -155,12 +154,8 @@ pub(super) enum Listed {
 }
 
 impl Listed {
-    /// The lease is read first: a run notes what it has listed before it gives the lease back.
-    pub(super) async fn read(app: &App, ws: &WorkspaceId) -> Result<Self, FoldError> {
-        if app.store().lease(ws).await?.run.is_some() {
-            return Ok(Self::Now);
-        }
-        Ok(Self::Until(app.store().known(ws).await?))
+    pub(super) fn of(state: State<Settings>) -> Self {
+        if state.lease.run.is_some() { Self::Now } else { Self::Until(state.known) }
     }
 
     pub(super) fn until(&self, kind: Kind) -> Timestamp {
@@ -206,6 +201,27 @@ impl Candidate {
         }
     }
 
+    /// Who must be computed again once it is stored.
+    pub(super) fn subject(&self) -> Option<Subject> {
+        if self.place.is_of_catalogue() {
+            return Some(Subject::Everything);
+        }
+        let customer = self.customer.clone()?;
+        Some(if self.place.is_customer() { Subject::Customer(customer) } else { Subject::Facts(customer) })
+    }
+
+    pub(super) fn incoming(&self, source: Source) -> Incoming {
+        Incoming { as_of: self.as_of, digest: self.digest(), source }
+    }
+
+    /// The decision, with what is not part of the content: payments that are news are stored.
+    pub(super) fn decided(&self, decision: Decision, stored: Option<&StoredFact>) -> Decision {
+        match &self.version {
+            Version::Live(row) if row.brings_payments(stored) => Decision::Store,
+            _ => decision,
+        }
+    }
+
     /// The writes that store it over `stored`, which must still be the stored version.
     pub(super) fn writes(&self, ws: &WorkspaceId, stored: Option<&StoredFact>) -> Result<Vec<Write>, StoreError> {
         match &self.version {
@@ -241,9 +257,6 @@ impl Folder<'_> {
         let mut back = Back::Unread;
         loop {
             let mut fetches = turn.lock().await;
-            if fetches.len() > FETCHES_MAX {
-                fetches.clear();
-            }
             match self.fold_in_turn(&mut fetches, key.clone(), back).await? {
                 Folded::For(customer) => return Ok(customer),
                 Folded::Older(invoice) => {
@@ -275,22 +288,20 @@ impl Folder<'_> {
                 Told::Candidate(candidate) => self.decide(candidate, stored.as_ref()).await?,
                 _ => self.touched(stored.as_ref()),
             };
-            let mut fetched = None;
-            let mut candidate = match told {
-                Told::Candidate(candidate) if decided != Decision::Fetch => candidate,
+            let (candidate, fetched) = match told {
+                Told::Candidate(candidate) if decided != Decision::Fetch => (candidate, None),
                 // Perhaps it was fetched for this very event.
                 Told::Place(_, customer) if decided == Decision::Drop => return Ok(Folded::For(customer)),
                 _ => {
-                    if let Some(covered) = self.covered(fetches, &key) {
-                        return Ok(Folded::For(covered.customer.clone()));
+                    if let Some(seen) = fetches.get(&key).filter(|seen| self.is_covered_by(seen)) {
+                        return Ok(Folded::For(seen.customer.clone()));
                     }
                     let ticket = self.app.folding().ticket().number;
                     let Some(candidate) = self.fetch(known.clone()).await? else {
-                        fetches.insert(key, Fetched { ticket, customer: None });
+                        remember(fetches, key, Fetched { ticket, customer: None });
                         return Ok(Folded::For(None));
                     };
-                    fetched = Some(ticket);
-                    candidate
+                    (candidate, Some(ticket))
                 }
             };
             if known.is_none() {
@@ -310,17 +321,19 @@ impl Folder<'_> {
                     return Ok(Folded::Older(invoice));
                 }
             }
-            let customer = candidate.customer.take();
+            let customer = candidate.customer.clone();
             let decided = if fetched.is_some() { self.decide(&candidate, stored.as_ref()).await? } else { decided };
-            if self.write(decided, &candidate, customer.as_ref(), stored.as_ref()).await? {
+            if self.write(decided, &candidate, stored.as_ref()).await? {
                 // Only now: a fetch of which nothing was stored covers no event.
-                fetches.extend(fetched.map(|ticket| (key, Fetched { ticket, customer: customer.clone() })));
+                if let Some(ticket) = fetched {
+                    remember(fetches, key, Fetched { ticket, customer: customer.clone() });
+                }
                 return Ok(Folded::For(customer));
             }
             // Somebody else was first. What was fetched may be older than what they wrote.
             told = match candidate.source {
                 Source::Fetched => Told::Place(candidate.place, customer),
-                _ => Told::Candidate(Candidate { customer, ..candidate }),
+                _ => Told::Candidate(candidate),
             };
         }
         Err(StoreError::Conflict.into())
@@ -334,10 +347,8 @@ impl Folder<'_> {
         Folder { event: &event, kind: Kind::Invoice, id: &invoice, ..*self }.fold().await
     }
 
-    /// A fetch that began after this event was received has seen what it is about.
-    fn covered<'f>(&self, fetches: &'f HashMap<ObjectKey, Fetched>, key: &ObjectKey) -> Option<&'f Fetched> {
-        let same_process = self.event.ticket.process == self.app.folding().process;
-        fetches.get(key).filter(|fetched| same_process && fetched.ticket > self.event.ticket.number)
+    fn is_covered_by(&self, fetched: &Fetched) -> bool {
+        self.app.folding().covers(fetched, self.event.ticket)
     }
 
     fn touched(&self, stored: Option<&StoredFact>) -> Decision {
@@ -345,14 +356,12 @@ impl Folder<'_> {
     }
 
     async fn decide(&self, candidate: &Candidate, stored: Option<&StoredFact>) -> Result<Decision, FoldError> {
-        let incoming = Incoming { as_of: candidate.as_of, digest: candidate.digest(), source: candidate.source };
-        let decide = |incoming| self.app.decide(stored.map(|stored| stored.version), incoming);
-        match (decide(incoming), candidate.source) {
+        let decide = |source| self.app.decide(stored.map(|stored| stored.version), candidate.incoming(source));
+        match (decide(candidate.source), candidate.source) {
             // What was listed can only make an event unclear that would be stored otherwise.
             (Decision::Store, Source::Event { .. }) => {
-                let listed = Listed::read(self.app, self.ws).await?;
-                let source = Source::Event { listed_until: listed.until(self.kind) };
-                Ok(decide(Incoming { source, ..incoming }))
+                let listed = Listed::of(self.app.state(self.ws).await?);
+                Ok(decide(Source::Event { listed_until: listed.until(self.kind) }))
             }
             (decision, _) => Ok(decision),
         }
@@ -418,7 +427,10 @@ impl Folder<'_> {
     }
 
     /// What Stripe says of the object now.
-    async fn fetch(&self, known: Option<(FactPlace, Option<CustomerId>)>) -> Result<Option<Candidate>, FoldError> {
+    pub(super) async fn fetch(
+        &self,
+        known: Option<(FactPlace, Option<CustomerId>)>,
+    ) -> Result<Option<Candidate>, FoldError> {
         let Some(stripe) = self.app.stripe_for(self.ws, self.stripe).await? else { return Ok(None) };
         let (date, found) = match stripe.retrieve(endpoint_of(self.kind), self.id).await? {
             Retrieved::Found { row, date, .. } => (date, Some(row)),
@@ -446,25 +458,16 @@ impl Folder<'_> {
         &self,
         decision: Decision,
         candidate: &Candidate,
-        customer: Option<&CustomerId>,
         stored: Option<&StoredFact>,
     ) -> Result<bool, FoldError> {
-        let decision = match &candidate.version {
-            Version::Live(row) if row.brings_payments(stored) => Decision::Store,
-            _ => decision,
-        };
+        let decision = candidate.decided(decision, stored);
         if !matches!(decision, Decision::Store | Decision::Confirm) {
             return Ok(decision == Decision::Drop);
         }
         let mut writes = candidate.writes(self.ws, stored)?;
-        let catalogue = matches!(self.kind, Kind::Product | Kind::Price | Kind::Coupon);
-        let subject = match decision {
-            Decision::Store if catalogue => Some(Subject::Everything),
-            Decision::Store => customer.cloned().map(Subject::Customer),
-            _ => None,
-        };
+        let subject = candidate.subject().filter(|_| decision == Decision::Store);
         let store = self.app.store();
-        if subject.is_none() && !catalogue && writes.len() == 1 {
+        if subject.is_none() && !candidate.place.is_of_catalogue() && writes.len() == 1 {
             return Ok(store.write_each(writes).await?.is_empty());
         }
         if let Some(subject) = &subject {

@@ -14,7 +14,7 @@ use tokio::sync::Mutex as Turn;
 /// Objects that can be folded side by side.
 const TURNS: usize = 64;
 /// Fetches that are remembered for each of them.
-pub(super) const FETCHES_MAX: usize = 256;
+const FETCHES_MAX: usize = 256;
 /// Events that are remembered as done.
 const RECENT_MAX: usize = 4096;
 pub(super) type ObjectKey = (WorkspaceId, Kind, String);
@@ -38,6 +38,14 @@ pub(super) struct Fetched {
     pub(super) ticket: u64,
     /// Whose account it may have changed.
     pub(super) customer: Option<CustomerId>,
+}
+
+/// Remembers a fetch of an object whose turn it is.
+pub(super) fn remember(fetches: &mut HashMap<ObjectKey, Fetched>, key: ObjectKey, fetched: Fetched) {
+    if fetches.len() > FETCHES_MAX {
+        fetches.clear();
+    }
+    fetches.insert(key, fetched);
 }
 
 #[derive(Default)]
@@ -69,6 +77,22 @@ impl Folding {
     pub(super) fn turn(&self, key: &ObjectKey) -> Option<&Turn<HashMap<ObjectKey, Fetched>>> {
         let place = usize::try_from(self.hasher.hash_one(key) % 64).unwrap_or(0);
         self.turns.get(place)
+    }
+
+    /// Whether a fetch began after an event was received, so that it has seen what the event is about.
+    pub(super) fn covers(&self, fetched: &Fetched, event: Ticket) -> bool {
+        event.process == self.process && fetched.ticket > event.number
+    }
+
+    /// Remembers a fetch whose outcome is stored.
+    pub(super) async fn remember(&self, key: ObjectKey, fetched: Fetched) {
+        let Some(turn) = self.turn(&key) else { return };
+        remember(&mut *turn.lock().await, key, fetched);
+    }
+
+    /// The last fetch of an object, if it is remembered.
+    pub(super) async fn fetched(&self, key: &ObjectKey) -> Option<Fetched> {
+        self.turn(key)?.lock().await.get(key).cloned()
     }
 
     fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::refusal::{Refusal, chain};
 use billfold_core::connection::{Access, Connection};
-use billfold_core::event::{self, About, Event};
+use billfold_core::event::{self, Event};
 use billfold_core::facts::Kind;
 use billfold_core::id::WorkspaceId;
 use billfold_core::key::Mode;
@@ -203,11 +203,9 @@ fn mode_of(event: &Event) -> Mode {
 
 /// Whether no event of the same object is clearly newer.
 fn is_newest(newest: &mut HashMap<(Kind, String), Timestamp>, event: &Event) -> bool {
-    let (About::Object(kind, id) | About::Deleted(kind, id) | About::Touched(kind, id)) = &event.about else {
-        return false;
-    };
+    let Some((kind, id)) = event.about.object() else { return false };
     // A touched object is fetched, and says nothing of itself that an older event might not say better.
-    let first = newest.entry((*kind, id.clone())).or_insert(event.created);
+    let first = newest.entry((kind, id.to_owned())).or_insert(event.created);
     let apart_s = first.as_second().saturating_sub(event.created.as_second());
     apart_s <= billfold_core::fold::CLEARLY_APART_S
 }
@@ -215,6 +213,7 @@ fn is_newest(newest: &mut HashMap<(Kind, String), Timestamp>, event: &Event) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use billfold_core::event::About;
 
     fn event(second: i64, id: &str) -> Event {
         Event {

@@ -9,10 +9,10 @@ use billfold_core::run::{Run, Trigger};
 use billfold_core::window::{Checkpoint, Listing, Window};
 use billfold_store::{
     AccountRow, AccountRows, AccountSource, Direction, Erase, FactRow, Fence, LeaseHeld, ListQuery, ListRow, LocalRow,
-    Matched, PageRows, Saved, SortBy, Started, Store, StoreError, Subject, embedded,
+    Mark, Matched, PageRows, Saved, SortBy, Started, Store, StoreError, Subject, embedded,
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -289,6 +289,36 @@ async fn a_mark_that_was_made_again_stays() {
     assert_eq!((read.len(), &read[0].subject), (1, &subject));
     store.write_all(vec![Store::unmark(&ws(), &read[0])]).await.unwrap();
     assert!(all(store).await.is_empty());
+}
+
+#[tokio::test]
+async fn who_may_be_in_another_account_stays_marked_so() {
+    let store = open().await;
+    let (who, facts) = (Subject::Customer(cus("cus_1")), Subject::Facts(cus("cus_1")));
+    let customers = BTreeSet::from([cus("cus_1")]);
+    let mark = |subject: &Subject, stamp| store.write_all(vec![Store::mark(&ws(), subject, stamp)]);
+    for (marks, stays) in [
+        (vec![&facts], &facts),
+        (vec![&who], &who),
+        (vec![&facts, &who], &who),
+        // Something of it changes as well: the mark is a new one, and still says that it is another.
+        (vec![&who, &facts], &who),
+    ] {
+        for (stamp, subject) in (1..).zip(&marks) {
+            mark(subject, stamp).await.unwrap();
+        }
+        let read = store.marks_of(&ws(), &customers).await.unwrap();
+        let stamp = i64::try_from(marks.len()).unwrap();
+        assert_eq!(read, [Mark { subject: stays.clone(), stamp }]);
+        if *stays == who {
+            // Whoever made the last mark and knows only of the facts leaves it.
+            let made = Mark { subject: facts.clone(), stamp };
+            let left = store.write_each(vec![Store::unmark(&ws(), &made)]).await.unwrap();
+            assert_eq!(left, [0]);
+        }
+        store.write_all(vec![Store::unmark(&ws(), &read[0])]).await.unwrap();
+        assert_eq!(store.marks_of(&ws(), &customers).await.unwrap(), []);
+    }
 }
 
 fn list_row(number: i64, status: &str) -> ListRow {
