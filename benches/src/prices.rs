@@ -50,9 +50,12 @@ pub mod free {
 pub const POLLS_A_MINUTE: f64 = 15.0;
 /// What DynamoDB takes to answer, in milliseconds; the table that is measured with takes as long.
 pub const TABLE_MS: u64 = 4;
-/// What Lambda writes about an invocation (START, END, REPORT), in bytes.
+/// What Stripe takes to answer, in milliseconds; the simulated one takes as long.
+pub const STRIPE_MS: u64 = 100;
+/// What Lambda writes about an invocation that went well (START, END, REPORT), in bytes, unless it is asked for warnings
+/// alone.
 pub const LOG_OF_INVOCATION: f64 = 420.0;
 /// The line of a batch's or a sweep's figures, in bytes.
 pub const LOG_OF_FIGURES: f64 = 600.0;
-/// The line of the access log of a request, in bytes.
-pub const LOG_OF_REQUEST: f64 = 280.0;
+/// The line of the access log of a request, in bytes, with the 26 that CloudWatch counts for each event.
+pub const LOG_OF_REQUEST: f64 = 165.0;

@@ -21,6 +21,7 @@ pub struct Template {
     alarms: f64,
     dashboards: f64,
     triggering_queues: f64,
+    log_of_invocation: f64,
 }
 
 impl Template {
@@ -43,6 +44,7 @@ impl Template {
             alarms: count("Type: AWS::CloudWatch::Alarm"),
             dashboards: count("Type: AWS::CloudWatch::Dashboard"),
             triggering_queues: count("Type: SQS\n"),
+            log_of_invocation: if text.contains("SystemLogLevel: WARN") { 0.0 } else { prices::LOG_OF_INVOCATION },
         })
     }
 
@@ -100,8 +102,8 @@ impl Bill {
         each.map(|(function, (_, took))| template.gigabytes(function) * took.as_secs_f64()).sum()
     }
 
-    fn log_bytes(&self) -> f64 {
-        self.all_invocations() * prices::LOG_OF_INVOCATION
+    fn log_bytes(&self, template: &Template) -> f64 {
+        self.all_invocations() * template.log_of_invocation
             + self.figures_written * prices::LOG_OF_FIGURES
             + self.http_requests * prices::LOG_OF_REQUEST
     }
@@ -116,7 +118,7 @@ impl Bill {
             + self.secret_requests * prices::SECRET_REQUEST
             + self.all_invocations() * prices::INVOCATION
             + self.gigabyte_seconds(template) * prices::GIGABYTE_SECOND
-            + self.log_bytes() * prices::LOG_BYTE
+            + self.log_bytes(template) * prices::LOG_BYTE
     }
 
     /// The cost of so many things, where `things` of them were measured.
@@ -151,7 +153,7 @@ impl Bill {
             + (self.all_invocations() * days).min(free::INVOCATIONS) * prices::INVOCATION
             + gigabyte_seconds.min(free::GIGABYTE_SECONDS) * prices::GIGABYTE_SECOND
             + (self.scheduled * days).min(free::SCHEDULED) * prices::SCHEDULED
-            + (self.log_bytes() * days).min(free::LOG_BYTES) * prices::LOG_BYTE
+            + (self.log_bytes(template) * days).min(free::LOG_BYTES) * prices::LOG_BYTE
             + template.alarms.min(free::ALARMS) * prices::ALARM
             + template.dashboards.min(free::DASHBOARDS) * prices::DASHBOARD
             + IDLE_METRICS.min(free::METRICS) * prices::METRIC;
@@ -219,7 +221,7 @@ mod tests {
         let mut bill = Bill { table, queue_requests: 1e6, ..Bill::default() };
         assert!((bill.dollars(&template) - (2.5 + 1.0 + 0.4)).abs() < 1e-9);
         bill.invoked("webhook", Duration::from_secs(4));
-        let invocation = 0.2e-6 + 4.0 * 0.25 * 0.000_013_333_4 + 420.0 * 0.5e-9;
+        let invocation = 0.2e-6 + 4.0 * 0.25 * 0.000_013_333_4 + template.log_of_invocation * 0.5e-9;
         assert!((bill.dollars(&template) - 3.9 - invocation).abs() < 1e-9);
         let line = bill.line(&template, "things", 2e6, 1e6).at_most(1.0);
         assert!((line.dollars - 1.95).abs() < 1e-3 && line.missed().is_some());

@@ -11,7 +11,7 @@ use billfold_app::{
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::id::{EndpointId, WorkspaceId};
 use billfold_core::run::Trigger;
-use billfold_sim::{Delivery, Dice, Sim, Version};
+use billfold_sim::{Delivery, Dice, Faults, Sim, Version};
 use billfold_store::inside::{self, Meter};
 use billfold_stripe::Base;
 use jiff::Timestamp;
@@ -54,6 +54,7 @@ impl Clock for SimClock {
 impl Cloud {
     /// Connects; the first sync waits in its queue.
     pub async fn connected(sim: Sim) -> anyhow::Result<Self> {
+        sim.set_faults(Faults { latency_ms: prices::STRIPE_MS, ..Faults::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}", listener.local_addr()?);
         tokio::spawn(sim.clone().serve(listener));
