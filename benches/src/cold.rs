@@ -2,7 +2,8 @@
 //! large they are. What AWS adds to it (a machine, the network) is not in it: every call to AWS is answered at once, with
 //! nothing found.
 
-use crate::figure::Figure;
+use crate::backfill::to_f64;
+use crate::figure::{Figure, Unit, middle};
 use anyhow::{Context as _, bail, ensure};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -15,7 +16,6 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -41,30 +41,6 @@ const FUNCTIONS: [(&str, &str, f64); 6] = [
 const AUDIENCE: &str = "bench";
 const BINARY_MB: f64 = 15.0;
 const MB: f64 = 1024.0 * 1024.0;
-
-/// What was measured of one function.
-#[derive(Debug, Serialize)]
-pub struct Figures {
-    function: &'static str,
-    first_call_ms: f64,
-    first_answer_ms: f64,
-    binary_mb: f64,
-    #[serde(skip)]
-    limit_ms: f64,
-}
-
-impl Figures {
-    /// As a line of the table.
-    pub fn rows(&self) -> Vec<Figure> {
-        let ms = |value: f64| format!("{}: {value:.0} ms", self.function);
-        let mb = |value: f64| format!("{}: {value:.1} MB", self.function);
-        vec![
-            Figure::plain("start to first call", ms(self.first_call_ms)),
-            Figure::at_most("start to first answer", self.first_answer_ms, self.limit_ms, ms),
-            Figure::at_most("binary, stripped", self.binary_mb, BINARY_MB, mb),
-        ]
-    }
-}
 
 /// The Runtime API and AWS, as one function sees them.
 struct Lambda {
@@ -143,8 +119,8 @@ async fn aws(headers: HeaderMap) -> Response {
 }
 
 /// Starts every function that was packaged.
-pub async fn run(root: &Path) -> anyhow::Result<Vec<Figures>> {
-    let mut all = Vec::new();
+pub async fn run(root: &Path) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = Vec::new();
     for (function, sample, limit_ms) in FUNCTIONS {
         let binary = root.join(format!("target/lambda/billfold-{function}/bootstrap"));
         ensure!(binary.exists(), "{} is not there: run `cargo xtask package --arch x86_64` first", binary.display());
@@ -155,15 +131,14 @@ pub async fn run(root: &Path) -> anyhow::Result<Vec<Figures>> {
             calls.push(call);
             answers.push(answer);
         }
-        all.push(Figures {
-            function,
-            first_call_ms: middle(calls),
-            first_answer_ms: middle(answers),
-            binary_mb: crate::backfill::to_f64(std::fs::metadata(&binary)?.len()) / MB,
-            limit_ms,
-        });
+        calls.sort_by(f64::total_cmp);
+        answers.sort_by(f64::total_cmp);
+        let (ms, mb) = (Unit::Milliseconds, to_f64(std::fs::metadata(&binary)?.len()) / MB);
+        figures.push(Figure::plain(format!("{function}: start to first call"), ms, middle(&calls)));
+        figures.push(Figure::at_most(format!("{function}: start to first answer"), ms, middle(&answers), limit_ms));
+        figures.push(Figure::at_most(format!("{function}: binary, stripped"), Unit::Megabytes, mb, BINARY_MB));
     }
-    Ok(all)
+    Ok(figures)
 }
 
 /// Milliseconds to the first call and to the first answer.
@@ -220,9 +195,4 @@ async fn start(binary: &PathBuf, sample: &[u8]) -> anyhow::Result<(f64, f64)> {
     let Ok((Some(call), Some(answer))) = seen else { bail!("it never answered") };
     let since = |at: Instant| at.duration_since(started).as_secs_f64() * 1000.0;
     Ok((since(call), since(answer)))
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use billfold_sim::model::{InvoiceStatus, SubscriptionStatus};
 use billfold_sim::{Change, Delivery, Dice, Kind, Sim, Spec, Version};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -35,7 +35,6 @@ pub struct Prepared {
     pub now: i64,
     pub secret: String,
     pub bytes_mean: usize,
-    pub kinds: BTreeMap<String, usize>,
 }
 
 /// How the sending went; every latency in microseconds, sorted.
@@ -106,7 +105,6 @@ fn prepare(sim: &Sim, url: &str, count: usize) -> anyhow::Result<(Prepared, VecD
     let mut prepared = Prepared { now: sim.now(), secret: made.secret, ..Prepared::default() };
     for delivery in &deliveries {
         prepared.bytes_mean += delivery.body.len();
-        *prepared.kinds.entry(delivery.kind.clone()).or_default() += 1;
     }
     prepared.bytes_mean /= deliveries.len().max(1);
     Ok((prepared, deliveries))

@@ -1,5 +1,5 @@
-//! Benchmarks of the backfill, webhooks and the engine: each figure beside the limit that Stripe sets, as a ratio. The simulated Stripe is a process
-//! of its own, so that memory is Billfold's alone; both share the machine.
+//! Benchmarks: each figure beside its limit, as a ratio. The simulated Stripe is a process of its own, so that memory is
+//! Billfold's alone; both share the machine.
 
 #![expect(clippy::print_stdout, reason = "a benchmark speaks on the terminal")]
 
@@ -11,6 +11,8 @@ mod figure;
 mod money;
 mod prices;
 mod simulation;
+mod suite;
+mod tables;
 mod webhooks;
 
 use anyhow::{Context, bail};
@@ -18,37 +20,35 @@ use backfill::Plan;
 use clap::Parser;
 use comfy_table::Table;
 use figure::Figure;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use suite::{Entry, Machine, SUITE};
 
-/// The plan that is about webhooks.
-const WEBHOOKS: &str = "webhooks";
-/// The plan that is about the engine.
-const MONEY: &str = "money";
 /// The plan that is about functions; it needs `cargo xtask package --arch x86_64` and is run only when it is named.
 const COLD: &str = "cold";
 /// The plan that is about money to be paid to AWS; it is run only when it is named.
 const COST: &str = "cost";
 /// Customers of its business: what one object or event costs does not depend on how many there are.
 const COST_CUSTOMERS: u32 = 1000;
-/// More customers would make no webhook larger.
-const WEBHOOK_CUSTOMERS_MAX: u32 = 5000;
 
-/// Backfills a simulated business under Stripe's limits and compares with what the limits allow.
+/// Measures Billfold on this machine: every figure, what is wanted of it, the ratio. All of it takes about an hour.
 #[derive(Parser)]
 struct Arguments {
-    /// Customers of the simulated business; 20,000 are about 100,000 objects.
-    #[arg(long, default_value_t = 20_000)]
-    customers: u32,
-    /// Only the plan of this name: standard, sandbox, faults, unlimited, webhooks, money, cold, cost.
+    /// Only the plan of this name: standard, unlimited, sandbox, faults, webhooks, tables, money, cold, cost.
     #[arg(long)]
     plan: Option<String>,
+    /// Only in this size: customers of the simulated business; 20,000 are about 100,000 objects.
+    #[arg(long)]
+    customers: Option<u32>,
+    /// How often each figure is taken; the middle one counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
     /// Also write the figures as JSON to this file.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Webhooks that are sent as fast as they are taken.
-    #[arg(long, default_value_t = 20_000)]
-    events: usize,
+    /// Take the figures of a plan once.
+    #[arg(long, hide = true)]
+    once: Option<String>,
     /// Be Stripe's side of the webhooks.
     #[arg(long, hide = true)]
     deliveries: bool,
@@ -57,84 +57,88 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    let customers = arguments.customers.unwrap_or(COST_CUSTOMERS);
     if arguments.deliveries {
-        return deliveries::run(arguments.customers).await;
+        return deliveries::run(customers).await;
     }
-    if arguments.plan.as_deref() == Some(COLD) {
-        return cold(arguments.json.as_deref()).await;
+    if let Some(plan) = &arguments.once {
+        let figures = once(plan, customers).await?;
+        return write(arguments.json.as_deref(), &serde_json::to_value(figures)?);
     }
     if arguments.plan.as_deref() == Some(COST) {
-        return cost(arguments.json.as_deref()).await;
+        return cost(customers, arguments.json.as_deref()).await;
     }
-    let is_wanted = |name: &str| arguments.plan.as_ref().is_none_or(|plan| plan == name);
-    let plans: Vec<Plan> = Plan::all().into_iter().filter(|plan| is_wanted(plan.name)).collect();
-    if plans.is_empty() && !is_wanted(WEBHOOKS) && !is_wanted(MONEY) {
-        bail!(
-            "there is no such plan; the plans are: {}, {WEBHOOKS}, {MONEY}, {COLD}, {COST}",
-            Plan::all().map(|plan| plan.name).join(", ")
-        );
+    let entries = entries(arguments.plan.as_deref(), arguments.customers)?;
+    let machine = Machine::here();
+    println!("{}; the middle of {} runs", machine.told(), arguments.runs);
+    let measured = suite::run(&entries, arguments.runs)?;
+    let mut table = table(["plan", "figure", "measured", "of all runs", "wanted", "ratio"]);
+    let mut missed = Vec::new();
+    for one in &measured {
+        let plan = format!("{} {}", one.plan, one.customers);
+        table.add_rows(one.figures.iter().map(|figure| figure.row(&plan)));
+        missed.extend(one.figures.iter().filter(|figure| figure.missed).map(|figure| figure.told(&plan)));
     }
-    let (mut all, mut missed) = (Vec::new(), Vec::new());
-    for plan in plans {
-        println!("{}: {}", plan.name, plan.what);
-        let figures = backfill::run(&plan, arguments.customers).await?;
-        println!("{}\n", table(figures.rows()));
-        missed.extend(figures.missed());
-        all.push(serde_json::to_value(figures)?);
-    }
-    if is_wanted(WEBHOOKS) {
-        println!("{WEBHOOKS}: signed deliveries, twenty at once, into a store on disk");
-        let figures = webhooks::run(arguments.customers.min(WEBHOOK_CUSTOMERS_MAX), arguments.events).await?;
-        println!("{}\n", table(figures.rows().iter().map(Figure::row).collect()));
-        missed.extend(figures.rows().iter().filter_map(Figure::missed));
-        all.push(serde_json::to_value(figures)?);
-    }
-    if is_wanted(MONEY) {
-        println!("{MONEY}: MRR of a million subscriptions on one core, and of one account from the store on disk");
-        let figures = money::run(arguments.customers.min(WEBHOOK_CUSTOMERS_MAX)).await?;
-        println!("{}\n", table(figures.rows().iter().map(Figure::row).collect()));
-        missed.extend(figures.rows().iter().filter_map(Figure::missed));
-        all.push(serde_json::to_value(figures)?);
-    }
-    conclude(&all, arguments.json.as_deref(), &missed)
+    println!("{table}");
+    write(arguments.json.as_deref(), &json!({ "machine": machine, "plans": measured }))?;
+    conclude(&missed)
 }
 
-/// How long functions take to start.
-async fn cold(json: Option<&Path>) -> anyhow::Result<()> {
-    println!("{COLD}: functions from their start to the first call and the first answer, AWS answering at once");
-    let all = cold::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).await?;
-    let rows: Vec<Figure> = all.iter().flat_map(cold::Figures::rows).collect();
-    println!("{}\n", table(rows.iter().map(Figure::row).collect()));
-    let missed: Vec<String> = rows.iter().filter_map(Figure::missed).collect();
-    conclude(&all.into_iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?, json, &missed)
+/// What is to be measured.
+fn entries(plan: Option<&str>, customers: Option<u32>) -> anyhow::Result<Vec<Entry>> {
+    if plan == Some(COLD) {
+        return Ok(vec![Entry { plan: COLD, customers: 0 }]);
+    }
+    let mut entries = SUITE.to_vec();
+    entries.retain(|entry| plan.is_none_or(|plan| plan == entry.plan));
+    if let Some(customers) = customers {
+        entries = entries.into_iter().map(|entry| Entry { customers, ..entry }).collect();
+        entries.dedup_by_key(|entry| entry.plan);
+    }
+    if entries.is_empty() {
+        let plans: Vec<&str> = SUITE.iter().map(|entry| entry.plan).chain([COLD, COST]).collect();
+        bail!("there is no such plan; the plans are: {}", plans.join(", "));
+    }
+    Ok(entries)
+}
+
+/// The figures of one run.
+async fn once(plan: &str, customers: u32) -> anyhow::Result<Vec<Figure>> {
+    match plan {
+        "webhooks" => webhooks::run(customers).await,
+        "tables" => tables::run(customers).await,
+        "money" => money::run(customers).await,
+        COLD => cold::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).await,
+        backfill => {
+            let plan = Plan::all().into_iter().find(|plan| plan.name == backfill).context("no such plan")?;
+            backfill::run(&plan, customers).await
+        }
+    }
 }
 
 /// What AWS would charge.
-async fn cost(json: Option<&Path>) -> anyhow::Result<()> {
-    println!(
-        "{COST}: what AWS would charge; units, calls, invocations and GB·s are for each object, each event, a day"
-    );
-    let lines = cost::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), COST_CUSTOMERS).await?;
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
-    table.set_header(cost::Line::HEADER);
+async fn cost(customers: u32, json: Option<&Path>) -> anyhow::Result<()> {
+    println!("what AWS would charge; units, calls, invocations and GB·s are for each object, each event, a day");
+    let lines = cost::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), customers).await?;
+    let mut table = table(cost::Line::HEADER);
     table.add_rows(lines.iter().map(cost::Line::row));
-    println!("{table}\n");
-    let missed: Vec<String> = lines.iter().filter_map(cost::Line::missed).collect();
-    conclude(&lines.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?, json, &missed)
+    println!("{table}");
+    write(json, &serde_json::to_value(&lines)?)?;
+    conclude(&lines.iter().filter_map(cost::Line::missed).collect::<Vec<_>>())
 }
 
-fn conclude(all: &[Value], json: Option<&Path>, missed: &[String]) -> anyhow::Result<()> {
-    if let Some(path) = json {
-        std::fs::write(path, serde_json::to_vec_pretty(all)?).with_context(|| path.display().to_string())?;
-    }
+fn write(json: Option<&Path>, figures: &Value) -> anyhow::Result<()> {
+    let Some(path) = json else { return Ok(()) };
+    std::fs::write(path, serde_json::to_vec_pretty(figures)?).with_context(|| path.display().to_string())
+}
+
+fn conclude(missed: &[String]) -> anyhow::Result<()> {
     if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }
 }
 
-fn table(rows: Vec<Vec<String>>) -> Table {
+fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
-    table.set_header(["figure", "measured", "limit", "ratio", "wanted"]);
-    table.add_rows(rows);
+    table.set_header(header);
     table
 }

@@ -1,17 +1,16 @@
 //! The engine by itself, on one core: a million subscriptions, and one account with everything that is stored of it.
 
-use crate::figure::Figure;
+use crate::backfill::to_f64;
+use crate::figure::{Figure, Unit, middle};
 use anyhow::{Context, bail};
 use billfold_app::LimitsConfig;
 use billfold_app::auth::Role;
 use billfold_core::id::{AccountId, WorkspaceId};
-use billfold_core::ledger::Months;
 use billfold_core::mrr::{self, Catalogue, Context as Judged, Policy};
 use billfold_local::serve::{Data, Local, Options};
 use billfold_sim::{Sim, Spec};
 use billfold_store::{Direction, ListQuery, SortBy};
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::json;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -24,37 +23,8 @@ const TIMES: usize = 5;
 const ACCOUNTS: usize = 200;
 const NOW_S: i64 = 1_790_000_000;
 
-/// What was measured.
-#[derive(Serialize)]
-pub struct Figures {
-    plan: &'static str,
-    engine_s: f64,
-    account_ms: f64,
-    summary_ms: f64,
-    counted: u64,
-}
-
-impl Figures {
-    /// As lines of the table.
-    pub fn rows(&self) -> Vec<Figure> {
-        let seconds = |value: f64| format!("{value:.2} s");
-        let millis = |value: f64| format!("{value:.2} ms");
-        vec![
-            Figure::at_most("a million subscriptions", self.engine_s, 2.0, seconds),
-            Figure::at_most("one account from the store (p50)", self.account_ms, 5.0, millis),
-            Figure::plain("summary of all accounts", millis(self.summary_ms)),
-            Figure::plain("subscriptions that count", self.counted.to_string()),
-        ]
-    }
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 /// Measures over a business of so many customers.
-pub async fn run(customers: u32) -> anyhow::Result<Figures> {
+pub async fn run(customers: u32) -> anyhow::Result<Vec<Figure>> {
     let sim = Sim::generate(&Spec::new(20, customers, NOW_S));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
@@ -74,15 +44,13 @@ pub async fn run(customers: u32) -> anyhow::Result<Figures> {
         black_box(app.basis(&ws, id).await?.explain());
         each.push(started.elapsed().as_secs_f64() * 1000.0);
     }
-    let months = Months::up_to(Timestamp::from_second(NOW_S)?);
-    let mut summaries = Vec::with_capacity(TIMES);
-    for _ in 0..TIMES {
-        let started = Instant::now();
-        black_box(app.summary(&ws, months).await?);
-        summaries.push(started.elapsed().as_secs_f64() * 1000.0);
-    }
     let (engine_s, counted) = engine(&local, &ws, &lines).await?;
-    Ok(Figures { plan: "money", engine_s, account_ms: middle(each), summary_ms: middle(summaries), counted })
+    each.sort_by(f64::total_cmp);
+    Ok(vec![
+        Figure::at_most("a million subscriptions, one core", Unit::Seconds, engine_s, 2.0),
+        Figure::at_most("one account from the store, p50", Unit::Milliseconds, middle(&each), 5.0),
+        Figure::plain("subscriptions that count", Unit::Count, to_f64(counted)),
+    ])
 }
 
 /// The business' subscriptions over and over, as many as the figure has, without the store.
@@ -114,7 +82,8 @@ async fn engine(local: &Local, ws: &WorkspaceId, accounts: &[AccountId]) -> anyh
         }
         times.push(started.elapsed().as_secs_f64());
     }
-    Ok((middle(times), counted))
+    times.sort_by(f64::total_cmp);
+    Ok((middle(&times), counted))
 }
 
 async fn connect(local: &Local, ws: &WorkspaceId, key: &str) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 
 use crate::backfill::{Api, compare, follow, peak_memory_mb, to_f64};
 use crate::deliveries::{Order, Prepared, Sent};
-use crate::figure::Figure;
+use crate::figure::{Figure, Unit};
 use crate::simulation::Simulation;
 use anyhow::{Context, bail, ensure};
 use billfold_app::auth::Role;
@@ -12,7 +12,6 @@ use billfold_core::id::WorkspaceId;
 use billfold_local::serve::{Data, Local, Options};
 use billfold_stripe::Base;
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -20,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Stripe sends some at once.
 const AT_ONCE: usize = 20;
+/// Events that are sent as fast as they are taken.
+const EVENTS: usize = 20_000;
 /// Events that come alone, for the time from accepted to applied.
 const ALONE: usize = 200;
 /// Longest wait for a queue to drain. Only a fault of the program comes near it.
@@ -29,49 +30,6 @@ const ACCEPTED_PER_S: f64 = 5000.0;
 const APPLIED_PER_S: f64 = 2000.0;
 const RECEIPT_P99_MS: f64 = 20.0;
 const MEMORY_MB: f64 = 300.0;
-
-/// What was measured.
-#[derive(Debug, Serialize)]
-pub struct Figures {
-    events: usize,
-    bytes_mean: usize,
-    accepted_per_s: f64,
-    receipt_p50_ms: f64,
-    receipt_p99_ms: f64,
-    receipt_max_ms: f64,
-    /// From the first delivery to the last account, by the number of events.
-    applied_per_s: f64,
-    /// While nothing is received.
-    drained_per_s: f64,
-    queue_longest: usize,
-    alone_receipt_p50_ms: f64,
-    alone_applied_p50_ms: f64,
-    alone_applied_p99_ms: f64,
-    fetches_per_event: f64,
-    peak_memory_mb: f64,
-}
-
-impl Figures {
-    pub fn rows(&self) -> Vec<Figure> {
-        let per_s = |value: f64| format!("{value:.0}/s");
-        let ms = |value: f64| format!("{value:.1} ms");
-        vec![
-            Figure::plain("events", format!("{} of {} bytes", self.events, self.bytes_mean)),
-            Figure::at_least("accepted", self.accepted_per_s, ACCEPTED_PER_S, per_s),
-            Figure::plain("receipt, p50", ms(self.receipt_p50_ms)),
-            Figure::at_most("receipt, p99", self.receipt_p99_ms, RECEIPT_P99_MS, ms),
-            Figure::plain("receipt, longest", ms(self.receipt_max_ms)),
-            Figure::at_least("applied, receiving included", self.applied_per_s, APPLIED_PER_S, per_s),
-            Figure::plain("applied, while nothing comes", per_s(self.drained_per_s)),
-            Figure::plain("longest queue", format!("{} events", self.queue_longest)),
-            Figure::plain("one alone: receipt, p50", ms(self.alone_receipt_p50_ms)),
-            Figure::plain("one alone: accepted to applied, p50", ms(self.alone_applied_p50_ms)),
-            Figure::plain("one alone: accepted to applied, p99", ms(self.alone_applied_p99_ms)),
-            Figure::plain("requests to Stripe per event", format!("{:.3}", self.fetches_per_event)),
-            Figure::at_most("peak memory", self.peak_memory_mb, MEMORY_MB, |mb| format!("{mb:.0} MB")),
-        ]
-    }
-}
 
 /// Tells what it is set to.
 struct SetClock(AtomicI64);
@@ -83,7 +41,7 @@ impl Clock for SetClock {
 }
 
 /// Connects, floods, waits, sends one by one, compares.
-pub async fn run(customers: u32, events: usize) -> anyhow::Result<Figures> {
+pub async fn run(customers: u32) -> anyhow::Result<Vec<Figure>> {
     let mut stripe = Simulation::deliveries(customers)?;
     let clock = Arc::new(SetClock(AtomicI64::new(stripe.hello.now)));
     let folder = tempfile::tempdir()?;
@@ -99,15 +57,14 @@ pub async fn run(customers: u32, events: usize) -> anyhow::Result<Figures> {
     follow(&api).await?;
     let card = api.get("/v1/stripe").await?;
     let url = card["webhook"]["url"].as_str().context("no webhook URL")?.to_owned();
-    let prepared: Prepared = stripe.order(&Order::Prepare { url, count: events + ALONE })?;
+    let prepared: Prepared = stripe.order(&Order::Prepare { url, count: EVENTS + ALONE })?;
     clock.0.store(prepared.now, Ordering::SeqCst);
     // Time has passed, and the token with it.
     let api = Api::new(&bench.local, bench.local.token(&bench.ws, Role::Owner)?);
     let secret = json!({ "webhook_secret": prepared.secret });
     api.put("/v1/stripe/webhook-secret", &secret).await?;
-    println!("{:?}", prepared.kinds);
     let before: Sent = stripe.order(&Order::Send { count: 0, at_once: 1 })?;
-    let figures = bench.measure(stripe, &prepared, before.stripe_requests, events, &api).await?;
+    let figures = bench.measure(stripe, &prepared, before.stripe_requests, &api).await?;
     bench.local.stop().await;
     Ok(figures)
 }
@@ -123,12 +80,11 @@ impl Bench {
         mut stripe: Simulation,
         prepared: &Prepared,
         requests_before: u64,
-        events: usize,
         api: &Api,
-    ) -> anyhow::Result<Figures> {
+    ) -> anyhow::Result<Vec<Figure>> {
         let started = Instant::now();
         let flood = tokio::task::spawn_blocking(move || {
-            let sent = stripe.order::<Sent>(&Order::Send { count: events, at_once: AT_ONCE });
+            let sent = stripe.order::<Sent>(&Order::Send { count: EVENTS, at_once: AT_ONCE });
             (stripe, sent)
         });
         let (mut stripe, sent) = flood.await?;
@@ -150,22 +106,25 @@ impl Bench {
         let receipt_ms: Vec<f64> = sent.latencies_us.iter().map(|us| to_f64(*us) / 1e3).collect();
         let drained_s = applied_s.saturating_sub(accepted_s).as_secs_f64();
         let count = |number: usize| to_f64(u64::try_from(number).unwrap_or(u64::MAX));
-        Ok(Figures {
-            events,
-            bytes_mean: prepared.bytes_mean,
-            accepted_per_s: count(sent.accepted) / sent.seconds,
-            receipt_p50_ms: quantile(&receipt_ms, 0.5),
-            receipt_p99_ms: quantile(&receipt_ms, 0.99),
-            receipt_max_ms: quantile(&receipt_ms, 1.0),
-            applied_per_s: count(events) / applied_s.as_secs_f64(),
-            drained_per_s: count(queue_longest) / drained_s.max(1e-9),
-            queue_longest,
-            alone_receipt_p50_ms: alone.receipt(0.5),
-            alone_applied_p50_ms: alone.applied(0.5),
-            alone_applied_p99_ms: alone.applied(0.99),
-            fetches_per_event: to_f64(last.stripe_requests.saturating_sub(requests_before)) / count(events + ALONE),
-            peak_memory_mb: peak_memory_mb()?,
-        })
+        let applied_per_s = count(EVENTS) / applied_s.as_secs_f64();
+        let fetches = to_f64(last.stripe_requests.saturating_sub(requests_before)) / count(EVENTS + ALONE);
+        let (ms, per_s) = (Unit::Milliseconds, Unit::PerSecond);
+        Ok(vec![
+            Figure::plain("events", Unit::Count, count(EVENTS)),
+            Figure::plain("bytes of an event", Unit::Count, count(prepared.bytes_mean)),
+            Figure::at_least("accepted", per_s, count(sent.accepted) / sent.seconds, ACCEPTED_PER_S),
+            Figure::plain("receipt, p50", ms, quantile(&receipt_ms, 0.5)),
+            Figure::at_most("receipt, p99", ms, quantile(&receipt_ms, 0.99), RECEIPT_P99_MS),
+            Figure::plain("receipt, longest", ms, quantile(&receipt_ms, 1.0)),
+            Figure::at_least("applied, receiving included", per_s, applied_per_s, APPLIED_PER_S),
+            Figure::plain("applied, while nothing comes", per_s, count(queue_longest) / drained_s.max(1e-9)),
+            Figure::plain("longest queue", Unit::Count, count(queue_longest)),
+            Figure::plain("one alone: receipt, p50", ms, alone.receipt(0.5)),
+            Figure::plain("one alone: accepted to applied, p50", ms, alone.applied(0.5)),
+            Figure::plain("one alone: accepted to applied, p99", ms, alone.applied(0.99)),
+            Figure::plain("requests to Stripe per event", Unit::Ratio, fetches),
+            Figure::at_most("peak memory", Unit::Megabytes, peak_memory_mb()?, MEMORY_MB),
+        ])
     }
 
     /// Messages that are not done.

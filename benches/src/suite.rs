@@ -1,0 +1,115 @@
+//! The suite: every plan in the sizes that matter, each run in a process of its own, so that memory is that run's alone, and
+//! several times, because machines are noisy. The middle run counts.
+
+use crate::backfill::name;
+use crate::figure::{Figure, Median, Unit, Wanted};
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+use std::process::{Command, Stdio};
+
+/// One line of what is measured.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    pub plan: &'static str,
+    /// Customers of the simulated business; each is about five objects.
+    pub customers: u32,
+}
+
+/// Everything that a person gets who asks for nothing else.
+pub const SUITE: [Entry; 11] = [
+    Entry { plan: "standard", customers: 5_000 },
+    Entry { plan: "standard", customers: 20_000 },
+    Entry { plan: "standard", customers: 200_000 },
+    Entry { plan: "unlimited", customers: 5_000 },
+    Entry { plan: "unlimited", customers: 20_000 },
+    Entry { plan: "unlimited", customers: 200_000 },
+    Entry { plan: "sandbox", customers: 20_000 },
+    Entry { plan: "faults", customers: 20_000 },
+    Entry { plan: "webhooks", customers: 5_000 },
+    Entry { plan: "tables", customers: 110_000 },
+    Entry { plan: "money", customers: 5_000 },
+];
+
+/// How much longer ten times as much may take, and how much more memory it may need.
+const GROWTH_MAX: f64 = 1.2;
+const TEN_TIMES: (u32, u32) = (20_000, 200_000);
+
+/// What was measured of a plan in one size.
+#[derive(Serialize)]
+pub struct Measured {
+    pub plan: &'static str,
+    pub customers: u32,
+    pub figures: Vec<Median>,
+}
+
+/// Where it was measured.
+#[derive(Serialize)]
+pub struct Machine {
+    processor: String,
+    cores: usize,
+    memory_gb: u64,
+    system: String,
+}
+
+impl Machine {
+    pub fn here() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let value = |text: String, field: &str| {
+            let line = text.lines().find(|line| line.starts_with(field)).unwrap_or_default().to_owned();
+            line.split(':').nth(1).unwrap_or_default().trim().to_owned()
+        };
+        let kilobytes = value(read("/proc/meminfo"), "MemTotal");
+        let kilobytes: u64 = kilobytes.trim_end_matches(" kB").parse().unwrap_or(0);
+        Self {
+            processor: value(read("/proc/cpuinfo"), "model name"),
+            cores: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+            memory_gb: kilobytes >> 20,
+            system: format!("{} {}", std::env::consts::OS, read("/proc/sys/kernel/osrelease").trim()),
+        }
+    }
+
+    pub fn told(&self) -> String {
+        format!("{}, {} cores, {} GB, {}", self.processor, self.cores, self.memory_gb, self.system)
+    }
+}
+
+/// Runs each entry so many times.
+pub fn run(entries: &[Entry], runs: u32) -> anyhow::Result<Vec<Measured>> {
+    let mut all = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let figures = (0..runs).map(|_| once(*entry)).collect::<anyhow::Result<Vec<_>>>()?;
+        all.push(Measured { plan: entry.plan, customers: entry.customers, figures: Median::of(&figures) });
+    }
+    all.extend(growth(&all));
+    Ok(all)
+}
+
+/// One run, in another process of this program.
+fn once(entry: Entry) -> anyhow::Result<Vec<Figure>> {
+    let figures = tempfile::NamedTempFile::new()?;
+    let mut child = Command::new(std::env::current_exe()?);
+    child.args(["--once", entry.plan, "--customers", &entry.customers.to_string(), "--json"]).arg(figures.path());
+    let status = child.stdout(Stdio::null()).status()?;
+    if !status.success() {
+        bail!("{} of {} customers: {status}", entry.plan, entry.customers);
+    }
+    serde_json::from_slice(&std::fs::read(figures.path())?).context("no figures came")
+}
+
+/// How time and memory grow with the size, without limits, where both sizes were measured.
+fn growth(all: &[Measured]) -> Option<Measured> {
+    let median = |customers: u32, name: &str| {
+        let measured = all.iter().find(|one| one.plan == "unlimited" && one.customers == customers)?;
+        Some(measured.figures.iter().find(|figure| figure.name == name)?.median)
+    };
+    let (small, large) = TEN_TIMES;
+    let times = |name: &str| Some(median(large, name)? / median(small, name)?);
+    let time = times(name::WHOLE)? / times(name::OBJECTS)?;
+    let ratio = |name: &str, value: f64| Figure {
+        wanted: Some(Wanted::AtMost(GROWTH_MAX)),
+        ..Figure::plain(name, Unit::Ratio, value)
+    };
+    let figures =
+        vec![ratio("time for each object, of the tenth", time), ratio("memory, of the tenth", times(name::MEMORY)?)];
+    Some(Measured { plan: "growth", customers: large, figures: Median::of(&[figures]) })
+}
