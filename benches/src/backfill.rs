@@ -13,6 +13,7 @@ use billfold_stripe::Base;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -95,8 +96,7 @@ pub fn to_f64(number: u64) -> f64 {
     number as f64
 }
 
-/// Stands still.
-pub struct FixedClock(pub Timestamp);
+struct FixedClock(Timestamp);
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
@@ -141,6 +141,20 @@ impl Api {
     }
 }
 
+/// Billfold in this process, its store in a folder, and its owner at the API; time stands still at the simulation's.
+pub async fn local(simulation: &Simulation, folder: &Path, limits: LimitsConfig) -> anyhow::Result<(Local, Api)> {
+    let options = Options {
+        data: Data::Folder(folder.join("data")),
+        limits,
+        clock: Arc::new(FixedClock(Timestamp::from_second(simulation.hello.now)?)),
+        ..Options::in_memory(Base::parse(&simulation.hello.base)?)
+    };
+    let local = Local::start(options).await?;
+    let api = Api::new(&local, local.token(&WorkspaceId::new("bench")?, Role::Owner)?);
+    api.post("/v1/stripe", &json!({ "api_key": simulation.hello.api_key })).await?;
+    Ok((local, api))
+}
+
 /// Connects, waits for the run, and measures.
 pub async fn run(plan: &Plan, customers: u32) -> anyhow::Result<Vec<Figure>> {
     let simulation = Simulation::start(&plan.arguments(customers))?;
@@ -150,16 +164,7 @@ pub async fn run(plan: &Plan, customers: u32) -> anyhow::Result<Vec<Figure>> {
         total_per_s: Some(if plan.total_rps == 0.0 { 100_000.0 } else { plan.total_rps }),
         endpoint_per_s: Some(if plan.endpoint_rps == 0.0 { 100_000.0 } else { plan.endpoint_rps }),
     };
-    let options = Options {
-        data: Data::Folder(folder.path().join("data")),
-        limits,
-        clock: Arc::new(FixedClock(Timestamp::from_second(simulation.hello.now)?)),
-        ..Options::in_memory(Base::parse(&simulation.hello.base)?)
-    };
-    let local = Local::start(options).await?;
-    let token = local.token(&WorkspaceId::new("bench")?, Role::Owner)?;
-    let api = Api::new(&local, token);
-    api.post("/v1/stripe", &json!({ "api_key": simulation.hello.api_key })).await?;
+    let (local, api) = local(&simulation, folder.path(), limits).await?;
     let (read_s, whole_s, run) = follow(&api).await?;
     let truth: Value = simulation.ask("truth").await?;
     compare(&api, &simulation.ask("accounts").await?).await?;

@@ -124,19 +124,21 @@ impl Median {
             (Some(least), Some(most)) if self.values.len() > 1 => format!("{} – {}", show(*least), show(*most)),
             _ => String::new(),
         };
-        let wanted = match self.wanted {
-            None => "–".to_owned(),
-            Some(Wanted::AtLeast(limit)) => format!("≥ {}", show(limit)),
-            Some(Wanted::AtMost(limit)) => format!("≤ {}", show(limit)),
-        };
         let ratio = self.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
-        vec![plan.to_owned(), self.name.clone(), show(self.median), spread, wanted, ratio]
+        vec![plan.to_owned(), self.name.clone(), show(self.median), spread, self.wanted(), ratio]
+    }
+
+    fn wanted(&self) -> String {
+        match self.wanted {
+            None => "–".to_owned(),
+            Some(Wanted::AtLeast(limit)) => format!("≥ {}", self.unit.show(limit)),
+            Some(Wanted::AtMost(limit)) => format!("≤ {}", self.unit.show(limit)),
+        }
     }
 
     /// What is not as it was wanted.
     pub fn told(&self, plan: &str) -> String {
-        let wanted = self.wanted.map_or(String::new(), |wanted| format!(", wanted {wanted:?}"));
-        format!("{plan}: {} {}{wanted}", self.name, self.unit.show(self.median))
+        format!("{plan}: {} {}, wanted {}", self.name, self.unit.show(self.median), self.wanted())
     }
 }
 

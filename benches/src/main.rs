@@ -31,7 +31,7 @@ const COST: &str = "cost";
 /// Customers of its business: what one object or event costs does not depend on how many there are.
 const COST_CUSTOMERS: u32 = 1000;
 
-/// Measures Billfold on this machine: every figure, what is wanted of it, the ratio. All of it takes about an hour.
+/// Measures Billfold on this machine: every figure, what is wanted of it, the ratio. All of it takes long.
 #[derive(Parser)]
 struct Arguments {
     /// Only the plan of this name: standard, unlimited, sandbox, faults, webhooks, tables, money, cold, cost.

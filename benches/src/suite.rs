@@ -2,7 +2,7 @@
 //! several times, because machines are noisy. The middle run counts.
 
 use crate::backfill::name;
-use crate::figure::{Figure, Median, Unit, Wanted};
+use crate::figure::{Figure, Median, Unit};
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use std::process::{Command, Stdio};
@@ -105,10 +105,7 @@ fn growth(all: &[Measured]) -> Option<Measured> {
     let (small, large) = TEN_TIMES;
     let times = |name: &str| Some(median(large, name)? / median(small, name)?);
     let time = times(name::WHOLE)? / times(name::OBJECTS)?;
-    let ratio = |name: &str, value: f64| Figure {
-        wanted: Some(Wanted::AtMost(GROWTH_MAX)),
-        ..Figure::plain(name, Unit::Ratio, value)
-    };
+    let ratio = |name: &str, value: f64| Figure::at_most(name, Unit::Ratio, value, GROWTH_MAX);
     let figures =
         vec![ratio("time for each object, of the tenth", time), ratio("memory, of the tenth", times(name::MEMORY)?)];
     Some(Measured { plan: "growth", customers: large, figures: Median::of(&[figures]) })

@@ -1,19 +1,13 @@
 //! What a person waits for in a large workspace: pages of the table of accounts in every order, the Billing tab, search,
 //! signals and the summary, over HTTP from the store on disk.
 
-use crate::backfill::{Api, FixedClock, follow, peak_memory_mb, to_f64};
+use crate::backfill::{Api, follow, local, peak_memory_mb, to_f64};
 use crate::figure::{Figure, Unit, middle};
 use crate::simulation::Simulation;
 use anyhow::{Context as _, ensure};
 use billfold_app::LimitsConfig;
-use billfold_app::auth::Role;
-use billfold_core::id::WorkspaceId;
-use billfold_local::serve::{Data, Local, Options};
-use billfold_stripe::Base;
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Times that each page is asked for.
@@ -34,15 +28,8 @@ pub async fn run(customers: u32) -> anyhow::Result<Vec<Figure>> {
         "--now=2026-09-21T12:00:00Z".into(),
     ])?;
     let folder = tempfile::tempdir()?;
-    let options = Options {
-        data: Data::Folder(folder.path().join("data")),
-        limits: LimitsConfig { share: Some(1.0), total_per_s: Some(1e5), endpoint_per_s: Some(1e5) },
-        clock: Arc::new(FixedClock(Timestamp::from_second(simulation.hello.now)?)),
-        ..Options::in_memory(Base::parse(&simulation.hello.base)?)
-    };
-    let local = Local::start(options).await?;
-    let api = Api::new(&local, local.token(&WorkspaceId::new("bench")?, Role::Owner)?);
-    api.post("/v1/stripe", &json!({ "api_key": simulation.hello.api_key })).await?;
+    let limits = LimitsConfig { share: Some(1.0), total_per_s: Some(1e5), endpoint_per_s: Some(1e5) };
+    let (local, api) = local(&simulation, folder.path(), limits).await?;
     follow(&api).await?;
     drop(simulation);
     let figures = Looking { api }.figures().await?;
