@@ -95,8 +95,7 @@ pub(crate) async fn work(
     let Some(stripe) = app.connected_stripe(ws).await? else { return Ok(Handled::Done) };
     match read_telling(app, ws, &stripe, customer, subscription).await {
         Ok(()) => Ok(Handled::Done),
-        Err(FoldError::Trouble(refusal)) => Err(refusal),
-        Err(FoldError::Stripe(error)) => fold::refused(app, ws, subscription.as_str(), error).await,
+        Err(error) => fold::failed(app, ws, subscription.as_str(), error).await,
     }
 }
 

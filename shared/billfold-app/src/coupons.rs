@@ -66,8 +66,7 @@ pub(crate) async fn work(
         Ok(Learned::Nothing) => {
             tracing::warn!(workspace = %ws, coupon = coupon.as_str(), "nothing is known of the coupon of a discount");
         }
-        Err(FoldError::Trouble(refusal)) => return Err(refusal),
-        Err(FoldError::Stripe(error)) => return fold::refused(app, ws, coupon.as_str(), error).await,
+        Err(error) => return fold::failed(app, ws, coupon.as_str(), error).await,
     }
     Ok(Handled::Done)
 }

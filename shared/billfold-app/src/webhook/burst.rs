@@ -16,7 +16,7 @@ use billfold_core::event::About;
 use billfold_core::facts::Kind;
 use billfold_core::fold::{Decision, Source, Stored, decide_touched};
 use billfold_core::id::{CustomerId, WorkspaceId};
-use billfold_store::{FactPlace, Mark, Store, StoreError, StoredFact, Subject, Write};
+use billfold_store::{FactPlace, Mark, State, Store, StoreError, StoredFact, Subject, Write};
 use futures::{StreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -104,12 +104,11 @@ async fn fold_together(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Re
     // One after the other: two at once would read and write the same accounts, and lose to each other.
     let _turn = app.folding().together.lock().await;
     let mut burst = Burst::read(app, ws, events).await?;
-    let state = app.state(ws).await?;
-    if state.connection.active_key().is_none() {
+    let State { connection, lease, known, .. } = app.state(ws).await?;
+    if connection.active_key().is_none() {
         return Ok(Vec::new());
     }
-    let connection = state.connection.clone();
-    burst.decide(&Listed::of(state));
+    burst.decide(&Listed::of(&lease, known));
     if burst.fetch(&connection).await? && app.store().connection(ws).await?.active_key().is_none() {
         // It was disconnected meanwhile, and is perhaps erased.
         return Ok(Vec::new());

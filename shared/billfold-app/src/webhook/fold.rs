@@ -10,7 +10,6 @@ use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::recompute;
 use crate::refusal::{Refusal, chain};
-use crate::settings::Settings;
 use crate::sync::page::{endpoint_of, follow, reading};
 use crate::sync::{Stopped, problem};
 use billfold_core::event::{About, is_complete};
@@ -19,7 +18,7 @@ use billfold_core::fold::{CLEARLY_APART_S, Decision, Digest, Incoming, Source, d
 use billfold_core::id::{CustomerId, WorkspaceId};
 use billfold_core::stripe::{self, Reading};
 use billfold_core::webhook::Known;
-use billfold_store::{FactPlace, FactRow, State, Store, StoreError, StoredFact, Subject, Write};
+use billfold_store::{FactPlace, FactRow, Lease, State, Store, StoreError, StoredFact, Subject, Write};
 use billfold_stripe::{Client, Disposition, Retrieved, StripeError};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -69,13 +68,16 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId, event: &Delivered) -> Resu
     }
     match fold(app, ws, None, event, Accounts::AtOnce).await {
         Ok(()) => Ok(Handled::Done),
-        Err(FoldError::Trouble(refusal)) => Err(refusal),
-        Err(FoldError::Stripe(error)) => refused(app, ws, &event.id, error).await,
+        Err(error) => failed(app, ws, &event.id, error).await,
     }
 }
 
-/// What becomes of an event, or a coupon, whose object Stripe does not show.
-pub(crate) async fn refused(app: &App, ws: &WorkspaceId, what: &str, error: StripeError) -> Result<Handled, Refusal> {
+/// What becomes of a message about something that could not be folded.
+pub(crate) async fn failed(app: &App, ws: &WorkspaceId, what: &str, error: FoldError) -> Result<Handled, Refusal> {
+    let error = match error {
+        FoldError::Trouble(refusal) => return Err(refusal),
+        FoldError::Stripe(error) => error,
+    };
     match error.disposition() {
         Disposition::Retry { after } => return Ok(Handled::Again(after.max(Duration::from_secs(1)))),
         // The next sync, which a new key or a new permission brings, finds what this event was about.
@@ -154,8 +156,8 @@ pub(super) enum Listed {
 }
 
 impl Listed {
-    pub(super) fn of(state: State<Settings>) -> Self {
-        if state.lease.run.is_some() { Self::Now } else { Self::Until(state.known) }
+    pub(super) fn of(lease: &Lease, known: Known) -> Self {
+        if lease.run.is_some() { Self::Now } else { Self::Until(known) }
     }
 
     pub(super) fn until(&self, kind: Kind) -> Timestamp {
@@ -360,7 +362,8 @@ impl Folder<'_> {
         match (decide(candidate.source), candidate.source) {
             // What was listed can only make an event unclear that would be stored otherwise.
             (Decision::Store, Source::Event { .. }) => {
-                let listed = Listed::of(self.app.state(self.ws).await?);
+                let State { lease, known, .. } = self.app.state(self.ws).await?;
+                let listed = Listed::of(&lease, known);
                 Ok(decide(Source::Event { listed_until: listed.until(self.kind) }))
             }
             (decision, _) => Ok(decision),
