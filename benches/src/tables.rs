@@ -26,6 +26,8 @@ pub async fn run(customers: u32) -> anyhow::Result<Vec<Figure>> {
         format!("--customers={customers}"),
         "--seed=20".into(),
         "--now=2026-09-21T12:00:00Z".into(),
+        "--rps=0".into(),
+        "--endpoint-rps=0".into(),
     ])?;
     let folder = tempfile::tempdir()?;
     let limits = LimitsConfig { share: Some(1.0), total_per_s: Some(1e5), endpoint_per_s: Some(1e5) };
