@@ -165,7 +165,8 @@ pub async fn run(plan: &Plan, customers: u32) -> anyhow::Result<Vec<Figure>> {
         endpoint_per_s: Some(if plan.endpoint_rps == 0.0 { 100_000.0 } else { plan.endpoint_rps }),
     };
     let (local, api) = local(&simulation, folder.path(), limits).await?;
-    let (read_s, whole_s, run) = follow(&api).await?;
+    let (read_s, whole_s, run) = follow(&api, &first_run(&api).await?).await?;
+    let memory_mb = peak_memory_mb()?;
     let truth: Value = simulation.ask("truth").await?;
     compare(&api, &simulation.ask("accounts").await?).await?;
     let mut fewest: BTreeMap<String, u64> = serde_json::from_value(truth["fewest_requests"].clone())?;
@@ -194,21 +195,27 @@ pub async fn run(plan: &Plan, customers: u32) -> anyhow::Result<Vec<Figure>> {
         Some(_) => Figure::plain("requests, of the fewest", Unit::Ratio, over_fewest),
         None => Figure::at_most("requests, of the fewest", Unit::Ratio, over_fewest, REQUESTS_RATIO_MAX),
     });
-    figures.push(Figure::at_most(name::MEMORY, Unit::Megabytes, peak_memory_mb()?, MEMORY_MB_MAX));
-    api.post("/v1/syncs", &json!({})).await?;
-    let (_, again_s, _) = follow(&api).await?;
+    figures.push(Figure::at_most(name::MEMORY, Unit::Megabytes, memory_mb, MEMORY_MB_MAX));
+    let again = api.post("/v1/syncs", &json!({})).await?;
+    let (_, again_s, _) = follow(&api, again["id"].as_str().context("no id")?).await?;
     figures.push(Figure::plain("sync without changes", Unit::Seconds, again_s));
     figures.push(Figure::plain("sync without changes, of the first", Unit::Ratio, again_s / whole_s));
     local.stop().await;
     Ok(figures)
 }
 
-/// Follows the run to its end: seconds until everything was read, seconds in all, the run.
-pub async fn follow(api: &Api) -> anyhow::Result<(f64, f64, Value)> {
+/// The id of the run that connecting began.
+pub async fn first_run(api: &Api) -> anyhow::Result<String> {
+    let runs = api.get("/v1/syncs?limit=1").await?;
+    Ok(runs["data"][0]["id"].as_str().context("no run")?.to_owned())
+}
+
+/// Follows a run to its end: seconds until everything was read, seconds in all, the run.
+pub async fn follow(api: &Api, id: &str) -> anyhow::Result<(f64, f64, Value)> {
     let started = Instant::now();
     let mut read_s = None;
     loop {
-        let run = api.get("/v1/syncs?limit=1").await?["data"][0].clone();
+        let run = api.get(&format!("/v1/syncs/{id}")).await?;
         let stages = run["stages"].as_array().context("no stages")?;
         if read_s.is_none() && stages.iter().take(5).all(|stage| stage["status"] == "done") {
             read_s = Some(started.elapsed().as_secs_f64());

@@ -1,7 +1,7 @@
 //! What a person waits for in a large workspace: pages of the table of accounts in every order, the Billing tab, search,
 //! signals and the summary, over HTTP from the store on disk.
 
-use crate::backfill::{Api, follow, local, peak_memory_mb, to_f64};
+use crate::backfill::{Api, first_run, follow, local, peak_memory_mb, to_f64};
 use crate::figure::{Figure, Unit, middle};
 use crate::simulation::Simulation;
 use anyhow::{Context as _, ensure};
@@ -32,7 +32,7 @@ pub async fn run(customers: u32) -> anyhow::Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
     let limits = LimitsConfig { share: Some(1.0), total_per_s: Some(1e5), endpoint_per_s: Some(1e5) };
     let (local, api) = local(&simulation, folder.path(), limits).await?;
-    follow(&api).await?;
+    follow(&api, &first_run(&api).await?).await?;
     drop(simulation);
     let figures = Looking { api }.figures().await?;
     local.stop().await;

@@ -1,7 +1,7 @@
 //! Webhooks, measured: how many signed deliveries a second are accepted and how long each waits for its 200, how many are
 //! applied with the accounts up to date, how long it takes from one to the other, and what memory a long queue costs.
 
-use crate::backfill::{Api, compare, follow, peak_memory_mb, to_f64};
+use crate::backfill::{Api, compare, first_run, follow, peak_memory_mb, to_f64};
 use crate::deliveries::{Order, Prepared, Sent};
 use crate::figure::{Figure, Unit};
 use crate::simulation::Simulation;
@@ -54,7 +54,7 @@ pub async fn run(customers: u32) -> anyhow::Result<Vec<Figure>> {
     let bench = Bench { local: Local::start(options).await?, ws: WorkspaceId::new("bench")? };
     let api = Api::new(&bench.local, bench.local.token(&bench.ws, Role::Owner)?);
     api.post("/v1/stripe", &json!({ "api_key": stripe.hello.api_key })).await?;
-    follow(&api).await?;
+    follow(&api, &first_run(&api).await?).await?;
     let card = api.get("/v1/stripe").await?;
     let url = card["webhook"]["url"].as_str().context("no webhook URL")?.to_owned();
     let prepared: Prepared = stripe.order(&Order::Prepare { url, count: EVENTS + ALONE })?;

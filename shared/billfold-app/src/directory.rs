@@ -18,9 +18,15 @@ impl App {
         Ok(i64::try_from(random_u64()? >> 1).unwrap_or(i64::MAX))
     }
 
-    /// Every line of the table of accounts.
+    /// Every line of the table of accounts, at once.
     pub(crate) async fn every_line(&self, ws: &WorkspaceId) -> Result<Vec<ListRow>, Refusal> {
         let mut lines = Vec::new();
+        self.each_line(ws, |line| lines.push(line)).await?;
+        Ok(lines)
+    }
+
+    /// Every line of the table of accounts, one after the other.
+    async fn each_line(&self, ws: &WorkspaceId, mut each: impl FnMut(ListRow)) -> Result<(), Refusal> {
         let mut query = ListQuery {
             sort: SortBy::Name,
             direction: Direction::Ascending,
@@ -31,24 +37,25 @@ impl App {
         };
         loop {
             let (rows, next) = self.store().list_accounts(ws, &query).await?;
-            lines.extend(rows);
+            rows.into_iter().for_each(&mut each);
             query.after = next;
             if query.after.is_none() {
-                return Ok(lines);
+                return Ok(());
             }
         }
     }
 
     /// How many customers have an account.
     pub(crate) async fn customers_matched(&self, ws: &WorkspaceId) -> Result<u64, Refusal> {
-        let lines = self.every_line(ws).await?;
-        Ok(lines.iter().fold(0u64, |sum, line| sum.saturating_add(line.customer_count)))
+        let mut sum = 0u64;
+        self.each_line(ws, |line| sum = sum.saturating_add(line.customer_count)).await?;
+        Ok(sum)
     }
 
     /// Every account, and every customer that no account takes.
     pub(crate) async fn every_subject(&self, ws: &WorkspaceId) -> Result<Vec<Subject>, Refusal> {
-        let lines = self.every_line(ws).await?;
-        let mut subjects: Vec<Subject> = lines.into_iter().map(|line| Subject::Account(line.id)).collect();
+        let mut subjects = Vec::new();
+        self.each_line(ws, |line| subjects.push(Subject::Account(line.id))).await?;
         subjects.extend(self.every_unmatched(ws).await?.into_iter().map(Subject::Customer));
         Ok(subjects)
     }

@@ -4,6 +4,7 @@
 
 mod ecb;
 mod world;
+mod writers;
 
 use billfold_app::{Kind, OtherData};
 use billfold_core::run::{RunStatus, Stage, StageStatus, Trigger};

@@ -169,6 +169,13 @@ impl AccountRows {
         Ok(next_rev(row, Versioned::rev(self.list.as_ref())))
     }
 
+    /// Whether nothing is stored of it but who is in it.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        let Self { account, list, billing, customers: _, signals, ledger } = self;
+        account.is_none() && list.is_none() && billing.is_none() && signals.is_empty() && ledger.is_none()
+    }
+
     /// The writes that take the account away, with everything under it but its customers' links.
     #[must_use]
     pub fn remove(&self, ws: &WorkspaceId, id: &AccountId) -> Vec<Write> {
@@ -227,14 +234,14 @@ impl Store {
         Ok(rows)
     }
 
-    /// The writes that say whose a customer is.
+    /// The writes that say whose a customer is, over what was said `before`; if nothing was, nothing may be yet.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if it cannot be written as JSON.
     pub fn match_writes(
         ws: &WorkspaceId,
         matched: &Matched,
-        before: Option<&AccountId>,
+        before: Option<&Matched>,
     ) -> Result<Vec<Write>, StoreError> {
         let customer = &matched.customer;
         let mut row = NewRow::new(&key::customer_match(ws, customer), matched)?;
@@ -243,11 +250,12 @@ impl Store {
             let list = if matched.unknown { key::unknown_list(ws) } else { key::unmatched_list(ws) };
             row = row.text(attribute::LIST, list).text(attribute::BY_NAME, format!("{}#{customer}", sorted_name(name)));
         }
-        let mut writes = vec![Write::put(row, When::Always)];
+        let mut writes = vec![Write::put(row, if before.is_none() { When::Absent } else { When::Always })];
         if let Some(account) = &matched.account {
             writes.push(Write::put(NewRow::bare(&key::account_customer(ws, account, customer)), When::Always));
         }
-        if let Some(before) = before.filter(|before| Some(*before) != matched.account.as_ref()) {
+        let left = before.and_then(|before| before.account.as_ref());
+        if let Some(before) = left.filter(|left| Some(*left) != matched.account.as_ref()) {
             writes.push(Write::delete(key::account_customer(ws, before, customer), When::Always));
         }
         Ok(writes)

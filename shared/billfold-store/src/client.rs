@@ -61,8 +61,6 @@ pub(crate) enum When {
     Rev(u64),
     /// The row has an attribute with this value.
     Is(&'static str, Value),
-    /// The same, and the row has not another attribute.
-    IsWithout(&'static str, Value, &'static str),
 }
 
 /// One write of a transaction.
@@ -81,6 +79,12 @@ pub(crate) enum Action {
 impl Write {
     pub(crate) fn put(row: NewRow, when: When) -> Self {
         Self(Action::Put(row, when))
+    }
+
+    /// Whether it makes a row that was not there.
+    #[must_use]
+    pub fn makes(&self) -> bool {
+        matches!(self.0, Action::Put(_, When::Absent))
     }
 
     /// The same put with one more number; nothing else can take one.

@@ -1,11 +1,17 @@
-//! What must be computed again. A mark is written before or with the facts that make it necessary, and is deleted only
-//! in the revision that was read, so no change is ever overlooked (law 3).
+//! What must be computed again (law 3: no change is ever overlooked).
+//!
+//! A mark says that somebody must be, and whoever finds it may do it. It is written with the facts that make it necessary,
+//! or before them where nobody takes marks away meanwhile, and is deleted only as it was read.
+//!
+//! An intent says that its writer is about to change something and to compute it. It is written before, and only its
+//! writer takes it away, or whoever finds it when no writer can live any more. So what follows it needs no transaction.
 
-use crate::client::{Action, Range, Store, When, Write};
+use crate::client::{Range, Sorted, Store, When, Write};
 use crate::error::StoreError;
 use crate::item::{NewRow, Row, Value, attribute};
 use crate::key::{self, Key};
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 
 /// Whom a mark is about.
@@ -13,8 +19,7 @@ use std::collections::BTreeSet;
 pub enum Subject {
     /// A Stripe customer, whose account is found by matching.
     Customer(CustomerId),
-    /// A Stripe customer of whom anything else changed, and who is in the account where it was. Its mark is the
-    /// customer's, and may only stand in a transaction.
+    /// A Stripe customer of whom anything else changed, and who is in the account where it was.
     Facts(CustomerId),
     /// An account.
     Account(AccountId),
@@ -31,6 +36,14 @@ pub struct Mark {
     pub stamp: i64,
 }
 
+/// What a writer is about to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// Whom it may come to count for.
+    pub subjects: Vec<Subject>,
+    key: Key,
+}
+
 fn subject_key(ws: &WorkspaceId, subject: &Subject) -> Key {
     match subject {
         Subject::Customer(customer) | Subject::Facts(customer) => key::dirty_customer(ws, customer),
@@ -39,29 +52,61 @@ fn subject_key(ws: &WorkspaceId, subject: &Subject) -> Key {
     }
 }
 
+impl Intent {
+    /// Written now. `stamp` tells it from others: any number that is not used again.
+    #[must_use]
+    pub fn new(ws: &WorkspaceId, subjects: Vec<Subject>, now: Timestamp, stamp: i64) -> Self {
+        Self { subjects, key: key::intent(ws, now, stamp) }
+    }
+
+    /// The write that says it.
+    #[must_use]
+    pub fn put(&self) -> Write {
+        let subjects: Vec<String> = self.subjects.iter().map(Subject::to_text).collect();
+        Write::put(NewRow::bare(&self.key).body(subjects.join("\n")), When::Always)
+    }
+
+    /// The write that takes it away.
+    #[must_use]
+    pub fn forget(&self) -> Write {
+        Write::delete(self.key.clone(), When::Always)
+    }
+}
+
+impl Subject {
+    fn to_text(&self) -> String {
+        match self {
+            Self::Customer(customer) => format!("C#{customer}"),
+            Self::Facts(customer) => format!("F#{customer}"),
+            Self::Account(account) => format!("A#{account}"),
+            Self::Everything => "E#".to_owned(),
+        }
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (kind, id) = text.split_once('#')?;
+        match kind {
+            "C" => CustomerId::new(id).ok().map(Self::Customer),
+            "F" => CustomerId::new(id).ok().map(Self::Facts),
+            "A" => AccountId::new(id).ok().map(Self::Account),
+            "E" => Some(Self::Everything),
+            _ => None,
+        }
+    }
+}
+
 impl Store {
     /// The write that marks somebody. `stamp` tells this mark from an older one: any number that is not used again.
     #[must_use]
     pub fn mark(ws: &WorkspaceId, subject: &Subject, stamp: i64) -> Write {
-        let row = NewRow::bare(&subject_key(ws, subject)).number(attribute::STAMP, stamp);
-        match subject {
-            // Beside what may be so already, that the customer is another.
-            Subject::Facts(_) => Write(Action::Set(row, When::Always)),
-            Subject::Customer(_) => Write::put(row.flag(attribute::WHO), When::Always),
-            Subject::Account(_) | Subject::Everything => Write::put(row, When::Always),
-        }
+        Write::put(NewRow::bare(&subject_key(ws, subject)).number(attribute::STAMP, stamp), When::Always)
     }
 
-    /// The write that takes a mark away, if it is still the one that was read or made; that of a customer who is only in
-    /// the same account must not take along that it may be in another.
+    /// The write that takes a mark away, if it is still the one that was read.
     #[must_use]
     pub fn unmark(ws: &WorkspaceId, mark: &Mark) -> Write {
         let stamp = Value::Number(mark.stamp.to_string());
-        let when = match &mark.subject {
-            Subject::Facts(_) => When::IsWithout(attribute::STAMP, stamp, attribute::WHO),
-            _ => When::Is(attribute::STAMP, stamp),
-        };
-        Write::delete(subject_key(ws, &mark.subject), when)
+        Write::delete(subject_key(ws, &mark.subject), When::Is(attribute::STAMP, stamp))
     }
 
     /// The mark of somebody, if there is one.
@@ -78,16 +123,18 @@ impl Store {
     /// [`StoreError`] of the store.
     pub async fn marks_of(&self, ws: &WorkspaceId, customers: &BTreeSet<CustomerId>) -> Result<Vec<Mark>, StoreError> {
         let keys: Vec<Key> = customers.iter().map(|customer| key::dirty_customer(ws, customer)).collect();
-        self.batch_get(&keys, &[attribute::STAMP, attribute::WHO]).await?.iter().map(mark).collect()
+        self.batch_get(&keys, &[attribute::STAMP]).await?.iter().map(mark).collect()
     }
 
-    /// Whether anybody is marked.
+    /// Whether anybody must be computed, or is about to be.
     ///
     /// # Errors
     /// [`StoreError`] of the store.
     pub async fn is_marked(&self, ws: &WorkspaceId) -> Result<bool, StoreError> {
         let shards = (0..key::SHARDS).map(|shard| self.marks(ws, shard, 1));
-        Ok(futures::future::try_join_all(shards).await?.iter().any(|marks| !marks.is_empty()))
+        let intended = Range { limit: Some(1), ..Range::all(key::intents(ws)) };
+        let is_marked = futures::future::try_join_all(shards).await?.iter().any(|marks| !marks.is_empty());
+        Ok(is_marked || !self.query_page(&intended, None).await?.0.is_empty())
     }
 
     /// Some marks of a shard.
@@ -109,18 +156,31 @@ impl Store {
         }
         Ok(())
     }
+
+    /// What writers are about to change, the oldest first; of those only that were written before a time, if one is given.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn intents(&self, ws: &WorkspaceId, before: Option<Timestamp>) -> Result<Vec<Intent>, StoreError> {
+        let all = Range::all(key::intents(ws));
+        let range = match before {
+            Some(before) => Range { sort: Sorted::Below(key::intent(ws, before, 0).sort), ..all },
+            None => all,
+        };
+        self.query(&range).await?.iter().map(intent).collect()
+    }
 }
 
 pub(crate) fn mark(row: &Row) -> Result<Mark, StoreError> {
     let corrupt = || StoreError::corrupt(row.name(), "it is not a mark");
     let stamp = row.number(attribute::STAMP).ok_or_else(corrupt)?;
-    let (kind, id) = row.sort_key().split_once('#').ok_or_else(corrupt)?;
-    let subject = match kind {
-        "C" if row.has(attribute::WHO) => Subject::Customer(CustomerId::new(id).map_err(|_| corrupt())?),
-        "C" => Subject::Facts(CustomerId::new(id).map_err(|_| corrupt())?),
-        "A" => Subject::Account(AccountId::new(id).map_err(|_| corrupt())?),
-        "E" => Subject::Everything,
-        _ => return Err(corrupt()),
-    };
-    Ok(Mark { subject, stamp })
+    Ok(Mark { subject: Subject::from_text(row.sort_key()).ok_or_else(corrupt)?, stamp })
+}
+
+pub(crate) fn intent(row: &Row) -> Result<Intent, StoreError> {
+    let corrupt = || StoreError::corrupt(row.name(), "it is not an intent");
+    let partition = row.text(attribute::PK).ok_or_else(corrupt)?.to_owned();
+    let key = Key { partition, sort: row.sort_key().to_owned() };
+    let subjects = row.body_text()?.split('\n').map(|text| Subject::from_text(text).ok_or_else(corrupt));
+    Ok(Intent { subjects: subjects.collect::<Result<_, _>>()?, key })
 }

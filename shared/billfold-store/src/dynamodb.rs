@@ -280,11 +280,6 @@ fn condition(when: When) -> Condition {
         When::Always => None,
         When::Rev(rev) => equals(attribute::REV, AttributeValue::N(rev.to_string())),
         When::Is(name, value) => equals(name, sent_value(value)),
-        When::IsWithout(name, value, without) => {
-            let equal = equals(name, sent_value(value));
-            names.insert("#no".to_owned(), without.to_owned());
-            equal.map(|equal| format!("{equal} AND attribute_not_exists(#no)"))
-        }
         When::Absent => {
             names.insert("#pk".to_owned(), attribute::PK.to_owned());
             Some("attribute_not_exists(#pk)".to_owned())

@@ -37,6 +37,7 @@ impl Store {
             erased = erased.saturating_add(self.erase_partition(&key::catalogue_partition(ws, shard)).await?);
             erased = erased.saturating_add(self.erase_partition(&key::ledgers_partition(ws, shard)).await?);
         }
+        erased = erased.saturating_add(self.erase_intended(ws, what).await?);
         self.write(Write::delete(key::catalogue_revision(ws), When::Always)).await?;
         erased = erased.saturating_add(self.erase_runs(ws).await?);
         if what == Erase::Everything {
@@ -112,17 +113,33 @@ impl Store {
         let partition = key::dirty_partition(ws, shard);
         let (mut erased, mut gone) = (0u64, Vec::new());
         for row in self.query(&Range::all(partition.clone())).await? {
-            let of_rows = match mark(&row)?.subject {
-                Subject::Customer(customer) | Subject::Facts(customer) => self.erase_customer(ws, &customer).await?,
-                // What was given stays, and is computed once nothing else is left.
-                Subject::Account(_) if what == Erase::Synced => continue,
-                Subject::Account(account) => self.erase_account(ws, &account, what).await?,
-                Subject::Everything => 0,
-            };
-            erased = erased.saturating_add(of_rows);
-            gone.push(Key { partition: partition.clone(), sort: row.sort_key().to_owned() });
+            let subject = mark(&row)?.subject;
+            erased = erased.saturating_add(self.erase_subject(ws, &subject, what).await?);
+            // What was given stays, and is computed once nothing else is left.
+            if !(what == Erase::Synced && matches!(subject, Subject::Account(_))) {
+                gone.push(Key { partition: partition.clone(), sort: row.sort_key().to_owned() });
+            }
         }
         Ok(erased.saturating_add(self.delete_keys(gone).await?))
+    }
+
+    /// The same of those that somebody was about to take.
+    async fn erase_intended(&self, ws: &WorkspaceId, what: Erase) -> Result<u64, StoreError> {
+        let mut erased = 0u64;
+        for intent in self.intents(ws, None).await? {
+            for subject in &intent.subjects {
+                erased = erased.saturating_add(self.erase_subject(ws, subject, what).await?);
+            }
+        }
+        Ok(erased.saturating_add(self.erase_partition(&key::intents(ws)).await?))
+    }
+
+    async fn erase_subject(&self, ws: &WorkspaceId, subject: &Subject, what: Erase) -> Result<u64, StoreError> {
+        match subject {
+            Subject::Customer(customer) | Subject::Facts(customer) => self.erase_customer(ws, customer).await,
+            Subject::Account(account) if what == Erase::Everything => self.erase_account(ws, account, what).await,
+            Subject::Account(_) | Subject::Everything => Ok(0),
+        }
     }
 
     async fn erase_customer(&self, ws: &WorkspaceId, customer: &CustomerId) -> Result<u64, StoreError> {

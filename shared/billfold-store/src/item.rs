@@ -34,8 +34,6 @@ pub(crate) mod attribute {
     pub(crate) const OPEN: &str = "open";
     /// Stamp of a dirty mark.
     pub(crate) const STAMP: &str = "stamp";
-    /// Present on marks of customers who may be in another account now.
-    pub(crate) const WHO: &str = "who";
     /// Partition key of the list indexes.
     pub(crate) const LIST: &str = "L";
     /// Sort key of the index by MRR.

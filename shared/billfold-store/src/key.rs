@@ -18,6 +18,7 @@
 //! | `W#ws#O#domain` | `ACCOUNT` | which given account owns a domain |
 //! | `W#ws#K#system#id` | `ACCOUNT` | which given account has an id of another system |
 //! | `W#ws#D#shard` | `C#cus` `A#acc` `E#` | what must be computed again; `E#` is everything |
+//! | `W#ws#T` | `seconds#n` | what a writer is about to change and to compute |
 //! | `E#endpoint` | `ENDPOINT` | whose webhook endpoint it is: a key without a workspace, because it leads to one |
 //! | `V#hash` | `INVITE` | an invitation under the hash of its token: the other key that leads to a workspace |
 //! | `X#name` | any | rows of the embedded queue and vault |
@@ -255,6 +256,15 @@ pub(crate) fn dirty_everything(ws: &WorkspaceId) -> Key {
     Key::new(dirty_partition(ws, 0), "E#")
 }
 
+pub(crate) fn intents(ws: &WorkspaceId) -> String {
+    format!("W#{ws}#T")
+}
+
+/// Sorts intents oldest first.
+pub(crate) fn intent(ws: &WorkspaceId, at: Timestamp, stamp: i64) -> Key {
+    Key::new(intents(ws), format!("{:012}#{stamp}", at.as_second().max(0)))
+}
+
 pub(crate) fn account_list(ws: &WorkspaceId, status: &str) -> String {
     format!("W#{ws}#L#{status}")
 }
@@ -354,7 +364,7 @@ mod tests {
                     connection(ws).partition, runs(ws), run_partition(ws, &run_id), catalogue_partition(ws, 1),
                     customer_partition(ws, &customer), account_partition(ws, &account), domain_owner(ws, &id).partition,
                     external_owner(ws, &ExternalId::new("crm", &id).unwrap()).partition, audit_partition(ws),
-                    invoice_lines_partition(ws, &id), dirty_partition(ws, 1), ledgers_partition(ws, 1), signal_list(ws, "open"), account_list(ws, "paid"), unmatched_list(ws), unknown_list(ws), drafts(ws),
+                    invoice_lines_partition(ws, &id), dirty_partition(ws, 1), intents(ws), ledgers_partition(ws, 1), signal_list(ws, "open"), account_list(ws, "paid"), unmatched_list(ws), unknown_list(ws), drafts(ws),
                 ]
             };
             for one in partitions(&ws(&a)) {
@@ -370,7 +380,14 @@ mod tests {
             assert_eq!(catalogue_revision_of(&catalogue_partition(&acme, shard)), Some(catalogue_revision(&acme)));
         }
         let customer = customer_partition(&acme, &CustomerId::new("cus_P").unwrap());
-        for other in [connection(&acme).partition, runs(&acme), customer, dirty_partition(&acme, 1), workspaces()] {
+        for other in [
+            connection(&acme).partition,
+            runs(&acme),
+            customer,
+            dirty_partition(&acme, 1),
+            intents(&acme),
+            workspaces(),
+        ] {
             assert_eq!(catalogue_revision_of(&other), None, "{other}");
         }
     }

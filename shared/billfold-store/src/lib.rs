@@ -50,7 +50,7 @@ pub use account_list::{Direction, ListQuery, Place, SortBy};
 pub use accounts::{AccountRow, AccountRows, AccountSource, ListRow, Matched, PAYMENT_STATUSES, Versioned};
 pub use client::{Store, Write};
 pub use connection::{Lease, LeaseHeld, Started, State};
-pub use dirty::{Mark, Subject};
+pub use dirty::{Intent, Mark, Subject};
 pub use erase::Erase;
 #[cfg(feature = "dynamodb")]
 pub use error::sdk_error;

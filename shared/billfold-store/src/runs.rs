@@ -206,16 +206,28 @@ impl Store {
         Write::put(row.number(attribute::EXPIRES, now.as_second().saturating_add(RUN_ROWS_KEPT_S)), When::Always)
     }
 
-    /// The ids that a run's pages listed, of one kind.
+    /// The ids that a run's pages listed, of one kind: there may be many.
     ///
     /// # Errors
     /// [`StoreError`] of the store.
-    pub async fn seen_ids(&self, ws: &WorkspaceId, run: &RunId, kind: &str) -> Result<Vec<String>, StoreError> {
+    pub async fn seen_ids(
+        &self,
+        ws: &WorkspaceId,
+        run: &RunId,
+        kind: &str,
+        mut each: impl FnMut(&str),
+    ) -> Result<(), StoreError> {
         let range = Range::prefix(key::run_partition(ws, run), format!("{}{kind}#", key::sort::SEEN_PREFIX));
-        let mut ids = Vec::new();
-        for row in self.query(&range).await? {
-            ids.extend(row.body_text()?.split('\n').filter(|id| !id.is_empty()).map(str::to_owned));
+        let mut start = None;
+        loop {
+            let (rows, next) = self.query_page(&range, start).await?;
+            for row in &rows {
+                row.body_text()?.split('\n').filter(|id| !id.is_empty()).for_each(&mut each);
+            }
+            start = next;
+            if start.is_none() {
+                return Ok(());
+            }
         }
-        Ok(ids)
     }
 }

@@ -29,9 +29,10 @@ const STATEMENTS_KEPT: usize = 64;
 /// The version of the file.
 const VERSION: i64 = 2;
 /// What is written goes to the log first, and from there into the file by somebody else (`Checkpoints`), because that
-/// waits for the disk. Only if that cannot keep up is the log emptied by whoever writes, at 64 MB.
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384;
-    PRAGMA cache_size = -49152; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000;";
+/// waits for the disk. Only if that cannot keep up is the log emptied by whoever writes, at 256 MB: of a million objects
+/// that took a sixth of the time at 64 MB. It goes back to 64 MB afterwards.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 65536;
+    PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -49152; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000;";
 /// Writes after which the log is worth being emptied.
 const WRITES_A_CHECKPOINT: usize = 2000;
 
@@ -316,18 +317,16 @@ fn find(statement: &mut Statement<'_>, key: &Key) -> Result<Option<Row>, StoreEr
 /// Whether what an action wants of its row is so.
 fn holds(connection: &Connection, action: &Action) -> Result<bool, StoreError> {
     let (Action::Put(_, when) | Action::Delete(_, when) | Action::Check(_, when) | Action::Set(_, when)) = action;
-    let (name, wanted, without) = match when {
+    let (name, wanted) = match when {
         When::Always => return Ok(true),
-        When::Absent => (attribute::PK, None, None),
-        When::Rev(rev) => (attribute::REV, Some(Value::Number(rev.to_string())), None),
-        When::Is(name, value) => (*name, Some(value.clone()), None),
-        When::IsWithout(name, value, without) => (*name, Some(value.clone()), Some(*without)),
+        When::Absent => (attribute::PK, None),
+        When::Rev(rev) => (attribute::REV, Some(Value::Number(rev.to_string()))),
+        When::Is(name, value) => (*name, Some(value.clone())),
     };
     let mut statement = connection.prepare_cached(ONE_WITHOUT_BODY).map_err(failed)?;
     let mut found = statement.query(key_of(action)).map_err(failed)?;
     let row = found.next().map_err(failed)?.map(read).transpose()?;
-    let has = |name| row.as_ref().and_then(|row| row.0.get(name));
-    Ok(has(name) == wanted.as_ref() && without.is_none_or(|without| has(without).is_none()))
+    Ok(row.as_ref().and_then(|row| row.0.get(name)) == wanted.as_ref())
 }
 
 fn act(connection: &Connection, action: &Action) -> Result<(), StoreError> {

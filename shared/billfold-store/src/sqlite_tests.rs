@@ -54,7 +54,6 @@ fn when() -> impl Strategy<Value = When> {
         2 => (1..4_u64).prop_map(When::Rev),
         1 => (6..8_i64).prop_map(|stamp| When::Is(attribute::STAMP, Value::Number(stamp.to_string()))),
         1 => text().prop_map(|sort| When::Is(attribute::SK, Value::Text(sort))),
-        1 => text().prop_map(|sort| When::IsWithout(attribute::SK, Value::Text(sort), attribute::STAMP)),
     ]
 }
 

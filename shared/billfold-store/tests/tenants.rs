@@ -136,7 +136,7 @@ async fn does(store: &Store, ws: &WorkspaceId, deed: &Deed) {
         }
         Deed::Account(id, name) => put_account(store, ws, id, name).await,
         Deed::Match(customer, account) => {
-            let before = store.customer_rows(ws, &cus(customer)).await.unwrap().matched.and_then(|one| one.account);
+            let before = store.customer_rows(ws, &cus(customer)).await.unwrap().matched;
             let (customer, account, rule) = (cus(customer), Some(acc(account)), Some(MatchRule::ByHand));
             let matched = Matched { customer, account, rule, name: None, email: None, unknown: false };
             store.write_all(Store::match_writes(ws, &matched, before.as_ref()).unwrap()).await.unwrap();

@@ -1,5 +1,6 @@
 //! One account: its customers' facts become its billing and its line in the table. What has not changed is not written.
 
+use super::making::New;
 use super::{Batch, Rules};
 use crate::refusal::Refusal;
 use billfold_core::billing::{self, AccountBilling, CustomerFacts};
@@ -19,6 +20,8 @@ pub(super) struct Computed {
     pub(super) groups: Vec<Vec<Write>>,
     /// Whether they take the account away.
     pub(super) removed: bool,
+    /// What follows them of an account of which nothing is stored.
+    pub(super) new: Option<New>,
 }
 
 impl Batch {
@@ -35,7 +38,7 @@ impl Batch {
             // Made for customers who are all elsewhere now.
             let removed = stored.remove(&self.ws, id);
             let groups = removed.chunks(super::WRITES).map(<[Write]>::to_vec).collect();
-            return Ok(Computed { id: id.clone(), groups, removed: true });
+            return Ok(Computed { id: id.clone(), groups, removed: true, new: None });
         }
         let rows: Vec<&CustomerRows> = members.iter().filter_map(|id| self.customers.get(id)).collect();
         let account = self.who(id, stored, &rows);
@@ -46,6 +49,14 @@ impl Batch {
         let billing = computed.billing;
         let list = list_row(&account, &billing, &facts)?;
         let json = serde_json::to_string(&billing).map_err(Refusal::internal)?;
+        if stored.billing.as_ref().is_none_or(|before| before.row != json) {
+            writes.push(stored.put_billing(&self.ws, id, json)?);
+        }
+        if stored.is_nothing() && groups.is_empty() && writes.iter().all(Write::makes) {
+            let seen_by = vec![stored.put_account(&self.ws, &account)?, stored.put_list(&self.ws, &list)?];
+            let new = Some(New { seen_by, members: members.clone() });
+            return Ok(Computed { id: id.clone(), groups: vec![writes], removed: false, new });
+        }
         let somebody_came = self.moved.arrived.contains(id);
         // Written although it is the same: somebody else may be taking the account away, having seen it empty, and must
         // notice.
@@ -60,11 +71,8 @@ impl Batch {
         if stored.list.as_ref().is_none_or(|before| before.row != list) {
             writes.push(stored.put_list(&self.ws, &list)?);
         }
-        if stored.billing.as_ref().is_none_or(|before| before.row != json) {
-            writes.push(stored.put_billing(&self.ws, id, json)?);
-        }
         groups.push(writes);
-        Ok(Computed { id: id.clone(), groups, removed: false })
+        Ok(Computed { id: id.clone(), groups, removed: false, new: None })
     }
 
     /// Who an account is: what was given stays; what was made follows its oldest customer.

@@ -6,10 +6,13 @@
 mod account;
 mod books;
 mod catalogue;
+mod intents;
+mod making;
 mod matching;
 mod several;
 
 pub(crate) use catalogue::Catalogues;
+pub(crate) use intents::{Writers, announce, take_up};
 pub(crate) use several::work_on;
 
 use crate::app::App;
@@ -21,7 +24,7 @@ use account::Computed;
 use billfold_core::billing;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
-use billfold_store::{AccountRows, CustomerRows, Mark, SHARDS, State, Store, StoreError, Subject, Write};
+use billfold_store::{AccountRows, CustomerRows, Intent, Mark, SHARDS, State, Store, StoreError, Subject, Write};
 use books::Books;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use matching::match_customer;
@@ -115,6 +118,8 @@ pub(crate) struct Batch {
     customers: BTreeMap<CustomerId, CustomerRows>,
     first: First,
     moved: Moved,
+    /// Of accounts that were made.
+    intents: Vec<Intent>,
     /// Whether a sync was running when facts were read.
     syncing: bool,
 }
@@ -168,7 +173,7 @@ enum First {
 impl Batch {
     pub(crate) fn new(app: App, ws: WorkspaceId) -> Self {
         let (customers, first, moved) = (BTreeMap::new(), First::Everything, Moved::default());
-        Self { app, ws, customers, first, moved, syncing: false }
+        Self { app, ws, customers, first, moved, intents: Vec::new(), syncing: false }
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
@@ -209,6 +214,7 @@ impl Batch {
                 Ok(tried) => {
                     accounts.extend(tried.accounts);
                     if tried.lost.is_empty() {
+                        intents::forget(&self.app, &std::mem::take(&mut self.intents)).await?;
                         return Ok(accounts);
                     }
                     // Whose they are is written by now: the accounts themselves say who is in them.
@@ -246,8 +252,11 @@ impl Batch {
                 newcomers.entry(account.clone()).or_default().push(id.clone());
             }
             if rows.matched.as_ref() != Some(&matched) {
-                let mut group = Store::match_writes(&self.ws, &matched, before.as_ref())?;
-                group.push(Store::still_as_read(&self.ws, id, rows));
+                let mut group = Store::match_writes(&self.ws, &matched, rows.matched.as_ref())?;
+                // Of two who match somebody for the first time the second fails.
+                if rows.matched.is_some() {
+                    group.push(Store::still_as_read(&self.ws, id, rows));
+                }
                 if let Some(left) = before.filter(|_| moves) {
                     let mark = Mark { subject: Subject::Account(left.clone()), stamp };
                     leavers.insert((left.clone(), id.clone()));
@@ -370,19 +379,17 @@ impl Batch {
     }
 
     /// Writes accounts; those that were lost to other writers.
-    async fn write_accounts(&self, computed: Vec<Computed>) -> Result<BTreeSet<AccountId>, Refusal> {
+    async fn write_accounts(&mut self, computed: Vec<Computed>) -> Result<BTreeSet<AccountId>, Refusal> {
+        let (new, computed): (Vec<Computed>, Vec<Computed>) = computed.into_iter().partition(|one| one.new.is_some());
+        let mut lost = self.make(new).await?;
         // Of most nothing but the billing is new, and a row by itself costs half.
         let is_alone = |one: &Computed| matches!(one.groups.as_slice(), [group] if group.len() == 1);
         let (alone, whole): (Vec<Computed>, Vec<Computed>) = computed.into_iter().partition(is_alone);
         let groups = |one: Computed| one.groups.into_iter().map(move |group| (one.id.clone(), group));
-        let (alone, writes): (Vec<AccountId>, Vec<Write>) = alone
-            .into_iter()
-            .flat_map(groups)
-            .flat_map(|(id, group)| group.into_iter().map(move |write| (id.clone(), write)))
-            .unzip();
-        let failed = self.app.store().write_each(writes).await?;
-        let mut lost = self.write_groups(whole.into_iter().flat_map(groups)).await?;
-        lost.extend(failed.into_iter().filter_map(|place| alone.get(place).cloned()));
+        let alone = alone.into_iter().flat_map(groups);
+        let rows = alone.flat_map(|(id, group)| group.into_iter().map(move |write| (id.clone(), write))).collect();
+        lost.extend(self.write_rows(rows).await?);
+        lost.extend(self.write_groups(whole.into_iter().flat_map(groups)).await?);
         Ok(lost)
     }
 

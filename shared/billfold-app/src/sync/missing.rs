@@ -11,7 +11,7 @@ use billfold_core::stripe::Reading;
 use billfold_store::{FactPlace, FactRow, StoreError};
 use billfold_stripe::Retrieved;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Objects that are asked for at once.
 const FETCHES_AT_ONCE: usize = 8;
@@ -33,21 +33,23 @@ pub(super) async fn bury_missing(worker: &Worker, run: &mut Run, read: &Read) ->
 /// Stored objects that can be deleted in Stripe, and that this run's lists should have shown but did not.
 async fn unseen_facts(worker: &Worker, run: &Run, read: &Read) -> Result<Vec<Fact>, Stopped> {
     let (store, ws) = (worker.app.store(), &worker.fence.ws);
-    let mut seen = HashSet::new();
-    for kind in [Kind::Product, Kind::Coupon, Kind::Customer, Kind::Invoice] {
-        let ids = store.seen_ids(ws, &run.id, kind.as_str()).await?;
-        seen.extend(ids.into_iter().map(|id| (kind, id)));
-    }
-    let unseen = |kind: Kind, id: &str| !seen.contains(&(kind, id.to_owned()));
     let mut facts = store.catalogue(ws).await?;
     // Prices made for one subscription are never listed, and no price can be deleted.
     facts.retain(|fact| fact.kind() != Kind::Price && !read.skipped.contains_key(&Stage::Products));
     let in_window = |created| run.invoices_since.is_none_or(|since| created > since);
     let drafts = store.draft_invoices(ws).await?.into_iter().filter(|draft| in_window(draft.created));
     facts.extend(drafts.map(|draft| Fact::Invoice(Box::new(draft))));
-    facts.retain(|fact| unseen(fact.kind(), fact.id()));
+    for kind in [Kind::Product, Kind::Coupon, Kind::Invoice] {
+        let (of_kind, others): (Vec<Fact>, Vec<Fact>) = facts.into_iter().partition(|fact| fact.kind() == kind);
+        let mut unseen: HashMap<String, Fact> = of_kind.into_iter().map(|fact| (fact.id().to_owned(), fact)).collect();
+        store.seen_ids(ws, &run.id, kind.as_str(), |id| drop(unseen.remove(id))).await?;
+        facts = others;
+        facts.extend(unseen.into_values());
+    }
+    let mut seen = HashSet::new();
+    store.seen_ids(ws, &run.id, Kind::Customer.as_str(), |id| seen.extend([id.to_owned()])).await?;
     for customer in worker.app.every_customer(ws).await? {
-        if unseen(Kind::Customer, customer.as_str()) {
+        if !seen.contains(customer.as_str()) {
             let stored = store.customer_rows(ws, &customer).await?.customer;
             facts.extend(stored.filter(|one| !one.test_clock).map(|one| Fact::Customer(Box::new(one))));
         }

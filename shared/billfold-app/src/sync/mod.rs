@@ -12,6 +12,7 @@ pub(crate) use worker::{Stopped, problem};
 use crate::app::App;
 use crate::clock::{random_u64, run_id};
 use crate::queue::{Handled, Message};
+use crate::recompute::{self, Writers};
 use crate::refusal::{Kind, Refusal, chain};
 use crate::settings::BACKFILL_DAYS_MAX;
 use billfold_core::audit::{Action, Deed};
@@ -123,13 +124,14 @@ impl App {
         self.sweep_rates(&workspaces).await
     }
 
-    /// What a process does first when it is the only one there is: nobody else can hold a lease.
+    /// What a process does first when it is the only one there is: nobody else can hold a lease or be at work.
     ///
     /// # Errors
     /// [`Refusal`] of the store or the queue.
     pub async fn recover(&self) -> Result<(), Refusal> {
         for ws in self.store().workspaces().await? {
             self.store().release_lease(&ws).await?;
+            recompute::take_up(self, &ws, Writers::AreGone).await?;
         }
         self.sweep().await
     }

@@ -1,5 +1,5 @@
-//! Events that wait together, folded together: read in one call, decided one after the other, written in few
-//! transactions, their accounts computed in one go. One fetch serves all events of an object. What changes the catalogue,
+//! Events that wait together, folded together: read in one call, decided one after the other, announced in one intent,
+//! their accounts computed in one go. One fetch serves all events of an object. What changes the catalogue,
 //! shows on something else, or was lost to another writer is folded by itself.
 //!
 //! The rule is the same as for one event; an object's versions that are overtaken within the burst are not written.
@@ -16,7 +16,7 @@ use billfold_core::event::About;
 use billfold_core::facts::Kind;
 use billfold_core::fold::{Decision, Source, Stored, decide_touched};
 use billfold_core::id::{CustomerId, WorkspaceId};
-use billfold_store::{FactPlace, Mark, State, Store, StoreError, StoredFact, Subject, Write};
+use billfold_store::{FactPlace, Intent, State, StoreError, StoredFact, Subject, Write};
 use futures::{StreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use tokio::time::timeout;
 const SINGLY_AT_ONCE: usize = 8;
 /// An object that takes longer keeps others waiting.
 const FETCHED_WITHIN: Duration = Duration::from_secs(5);
-/// Writes of one transaction; the last may bring a mark along.
+/// Writes of one transaction.
 const WRITES: usize = 99;
 /// The wait after our own trouble.
 const AFTER_TROUBLE: Duration = Duration::from_secs(10);
@@ -115,8 +115,8 @@ async fn fold_together(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Re
     }
     burst.write().await?;
     burst.remember().await;
-    let made = std::mem::take(&mut burst.marks).into_values().collect();
-    recompute::work_on(app, ws, made, &burst.customers()).await?;
+    let intents = Vec::from_iter(burst.intent.take());
+    recompute::work_on(app, ws, &intents, &burst.customers()).await?;
     let left: BTreeSet<usize> = burst.left.iter().copied().collect();
     for (_, event) in events.iter().enumerate().filter(|(place, _)| !left.contains(place)) {
         app.folding().done(ws, &event.id);
@@ -133,8 +133,8 @@ struct Burst<'a> {
     objects: BTreeMap<FactPlace, Object>,
     /// Places of the events that are folded by themselves.
     left: Vec<usize>,
-    /// Marks that were written, the last of each subject.
-    marks: BTreeMap<Subject, Mark>,
+    /// What is about to be written, once it is decided.
+    intent: Option<Intent>,
 }
 
 /// What an event says of an object whose place is known.
@@ -173,8 +173,8 @@ struct Pending {
 impl<'a> Burst<'a> {
     /// Reads what the events say and what is stored.
     async fn read(app: &'a App, ws: &'a WorkspaceId, events: &'a [&'a Delivered]) -> Result<Self, FoldError> {
-        let (objects, marks) = (BTreeMap::new(), BTreeMap::new());
-        let mut burst = Self { app, ws, events, told: Vec::new(), objects, left: Vec::new(), marks };
+        let objects = BTreeMap::new();
+        let mut burst = Self { app, ws, events, told: Vec::new(), objects, left: Vec::new(), intent: None };
         for (place, event) in events.iter().enumerate() {
             if !app.folding().is_done(ws, &event.id) {
                 burst.take(place, event).await?;
@@ -205,7 +205,7 @@ impl<'a> Burst<'a> {
             self.left.push(place);
             return Ok(());
         }
-        let folder = Folder { app: self.app, ws: self.ws, stripe: None, event, kind, id };
+        let folder = Folder { app: self.app, ws: self.ws, stripe: None, event, kind, id, intends: None };
         let incomer = match folder.told().await? {
             Told::Candidate(candidate) => Incomer::Whole(candidate),
             Told::Place(place, customer) => Incomer::Part(place, customer),
@@ -287,7 +287,7 @@ impl<'a> Burst<'a> {
                 let (Some((kind, id)), true) = (event.about.object(), stripe.is_some()) else {
                     return (place, ticket, None);
                 };
-                let folder = Folder { app, ws, stripe, event, kind, id };
+                let folder = Folder { app, ws, stripe, event, kind, id, intends: None };
                 let fetched = timeout(FETCHED_WITHIN, folder.fetch(Some((place.clone(), customer)))).await;
                 (place, ticket, fetched.ok().and_then(Result::ok).flatten())
             }
@@ -319,56 +319,34 @@ impl<'a> Burst<'a> {
         }
     }
 
-    /// Writes what was decided, with the marks of whom it counts for. Whoever lost a race is left.
+    /// Writes what was decided, after the intent that says whom it counts for. Whoever lost a race is left.
     async fn write(&mut self) -> Result<(), FoldError> {
         let mut pending: Vec<(FactPlace, Pending)> = Vec::new();
         for (place, object) in &mut self.objects {
             pending.extend(object.pending.take().map(|pending| (place.clone(), pending)));
         }
-        // A customer has one mark, and that it is another says more than that something of it changed.
-        let is_another: BTreeSet<Subject> = pending
-            .iter()
-            .filter(|(_, pending)| pending.decision == Decision::Store)
-            .filter_map(|(_, pending)| {
-                pending.subject.clone().filter(|subject| matches!(subject, Subject::Customer(_)))
-            })
-            .collect();
-        for (_, pending) in &mut pending {
-            if let Some(Subject::Facts(customer)) = &pending.subject {
-                let another = Subject::Customer(customer.clone());
-                if is_another.contains(&another) {
-                    pending.subject = Some(another);
-                }
+        let stored = pending.iter().filter(|(_, pending)| pending.decision == Decision::Store);
+        let subjects: BTreeSet<Subject> = stored.filter_map(|(_, pending)| pending.subject.clone()).collect();
+        if !subjects.is_empty() {
+            self.intent = Some(recompute::announce(self.app, self.ws, subjects.into_iter().collect()).await?);
+        }
+        // A row by itself costs half of one in a transaction, which an invoice of several rows needs.
+        let (alone, whole): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(_, pending)| pending.writes.len() == 1);
+        let (places, writes): (Vec<FactPlace>, Vec<Vec<Write>>) =
+            alone.into_iter().map(|(place, pending)| (place, pending.writes)).unzip();
+        let failed = self.app.store().write_each(writes.into_iter().flatten().collect()).await?;
+        let mut lost: Vec<FactPlace> = failed.into_iter().filter_map(|failed| places.get(failed).cloned()).collect();
+        for (place, pending) in whole {
+            match self.app.store().write_all(pending.writes).await {
+                Ok(()) => {}
+                Err(StoreError::Conflict) => lost.push(place),
+                Err(error) => return Err(error.into()),
             }
         }
-        // Those of one subject beside each other, so that one mark does for them.
-        pending.sort_by(|(_, a), (_, b)| a.subject.cmp(&b.subject));
-        let mut group = Group::new(self.app.stamp()?);
-        for (place, pending) in pending {
-            if group.writes.len().saturating_add(pending.writes.len()).saturating_add(1) > WRITES {
-                let full = std::mem::replace(&mut group, Group::new(self.app.stamp()?));
-                self.write_group(full).await?;
-            }
-            group.add(self.ws, place, pending);
+        for place in lost {
+            self.left.extend(self.objects.remove(&place).unwrap_or_default().events);
         }
-        self.write_group(group).await
-    }
-
-    async fn write_group(&mut self, group: Group) -> Result<(), FoldError> {
-        match self.app.store().write_all(group.writes).await {
-            Ok(()) => {
-                self.marks.extend(group.marks.into_iter().map(|mark| (mark.subject.clone(), mark)));
-                Ok(())
-            }
-            Err(StoreError::Conflict) => {
-                for place in group.places {
-                    let object = self.objects.remove(&place).unwrap_or_default();
-                    self.left.extend(object.events);
-                }
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        Ok(())
     }
 
     /// Whose accounts may have to be computed: also when nothing was new, because perhaps somebody stored this very event
@@ -410,7 +388,7 @@ impl Object {
     /// Takes a version as the newest; `None` if it cannot be written together with others.
     fn take(&mut self, ws: &WorkspaceId, candidate: &Candidate, decision: Decision) -> Option<()> {
         let writes = candidate.writes(ws, self.stored.as_ref()).ok()?;
-        if writes.len().saturating_add(1) > WRITES {
+        if writes.len() > WRITES {
             return None;
         }
         let stores = decision == Decision::Store
@@ -434,30 +412,6 @@ impl Object {
         }
         self.customers.extend(candidate.customer);
         Some(())
-    }
-}
-
-/// Writes of one transaction, the objects that they are of, and its marks.
-struct Group {
-    writes: Vec<Write>,
-    places: Vec<FactPlace>,
-    marks: Vec<Mark>,
-    stamp: i64,
-}
-
-impl Group {
-    fn new(stamp: i64) -> Self {
-        Self { writes: Vec::new(), places: Vec::new(), marks: Vec::new(), stamp }
-    }
-
-    fn add(&mut self, ws: &WorkspaceId, place: FactPlace, pending: Pending) {
-        self.writes.extend(pending.writes);
-        self.places.push(place);
-        let subject = pending.subject.filter(|_| pending.decision == Decision::Store);
-        if let Some(subject) = subject.filter(|subject| self.marks.last().is_none_or(|last| last.subject != *subject)) {
-            self.writes.push(Store::mark(ws, &subject, self.stamp));
-            self.marks.push(Mark { subject, stamp: self.stamp });
-        }
     }
 }
 

@@ -18,11 +18,12 @@ use billfold_core::fold::{CLEARLY_APART_S, Decision, Digest, Incoming, Source, d
 use billfold_core::id::{CustomerId, WorkspaceId};
 use billfold_core::stripe::{self, Reading};
 use billfold_core::webhook::Known;
-use billfold_store::{FactPlace, FactRow, Lease, State, Store, StoreError, StoredFact, Subject, Write};
+use billfold_store::{FactPlace, FactRow, Intent, Lease, State, Store, StoreError, StoredFact, Subject, Write};
 use billfold_stripe::{Client, Disposition, Retrieved, StripeError};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// How often an event is folded again because somebody else wrote the row.
 const FOLDS_MAX: u32 = 16;
@@ -102,14 +103,17 @@ pub(crate) async fn fold(
     if app.folding().is_done(ws, &event.id) {
         return Ok(());
     }
-    let folder = Folder { app, ws, stripe, event, kind, id };
+    let intents = Mutex::default();
+    let intends = (accounts == Accounts::AtOnce).then_some(&intents);
+    let folder = Folder { app, ws, stripe, event, kind, id, intends };
     let customer = folder.fold().await?;
     let shown = folder.fold_what_it_shows_on(customer.as_ref()).await;
     if accounts == Accounts::AtOnce {
+        let intents = std::mem::take(&mut *intents.lock().await);
         // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account. And also
         // when the invoice could not be read, because nobody may come back to this.
         let shown = shown.as_ref().ok().cloned().flatten();
-        recompute::work_on(app, ws, Vec::new(), &customer.into_iter().chain(shown).collect()).await?;
+        recompute::work_on(app, ws, &intents, &customer.into_iter().chain(shown).collect()).await?;
     }
     shown?;
     if accounts == Accounts::AtOnce {
@@ -131,6 +135,8 @@ pub(super) struct Folder<'a> {
     pub(super) event: &'a Delivered,
     pub(super) kind: Kind,
     pub(super) id: &'a str,
+    /// What is intended, where the accounts are computed by whoever folds; else what is written is marked.
+    pub(super) intends: Option<&'a Mutex<Vec<Intent>>>,
 }
 
 /// A version that has come in, and where it belongs.
@@ -467,17 +473,26 @@ impl Folder<'_> {
         if !matches!(decision, Decision::Store | Decision::Confirm) {
             return Ok(decision == Decision::Drop);
         }
-        let mut writes = candidate.writes(self.ws, stored)?;
+        let writes = candidate.writes(self.ws, stored)?;
         let subject = candidate.subject().filter(|_| decision == Decision::Store);
-        let store = self.app.store();
-        if subject.is_none() && !candidate.place.is_of_catalogue() && writes.len() == 1 {
-            return Ok(store.write_each(writes).await?.is_empty());
+        match (subject, self.intends) {
+            (None, _) => write_fact(self.app.store(), &candidate.place, writes).await,
+            (Some(subject), Some(intents)) if subject != Subject::Everything => {
+                let mut intents = intents.lock().await;
+                if !intents.iter().any(|intent| intent.subjects.contains(&subject)) {
+                    intents.push(recompute::announce(self.app, self.ws, vec![subject]).await?);
+                }
+                write_fact(self.app.store(), &candidate.place, writes).await
+            }
+            (Some(subject), _) => self.write_marked(writes, subject).await,
         }
-        if let Some(subject) = &subject {
-            writes.push(Store::mark(self.ws, subject, self.app.stamp()?));
-        }
-        match store.write_all(writes).await {
-            Ok(()) if subject == Some(Subject::Everything) => {
+    }
+
+    /// Writes facts with the mark of whom they count for.
+    async fn write_marked(&self, mut writes: Vec<Write>, subject: Subject) -> Result<bool, FoldError> {
+        writes.push(Store::mark(self.ws, &subject, self.app.stamp()?));
+        match self.app.store().write_all(writes).await {
+            Ok(()) if subject == Subject::Everything => {
                 let message = Message::Recompute { workspace: self.ws.clone() };
                 self.app.queue().send(message, CATALOGUE_SETTLES_IN).await.map_err(Refusal::from)?;
                 Ok(true)
@@ -486,5 +501,18 @@ impl Folder<'_> {
             Err(StoreError::Conflict) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Writes the rows of one fact; false if somebody else was first.
+async fn write_fact(store: &Store, place: &FactPlace, writes: Vec<Write>) -> Result<bool, FoldError> {
+    // A row by itself costs half; one of the catalogue never is.
+    if writes.len() == 1 && !place.is_of_catalogue() {
+        return Ok(store.write_each(writes).await?.is_empty());
+    }
+    match store.write_all(writes).await {
+        Ok(()) => Ok(true),
+        Err(StoreError::Conflict) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

@@ -199,6 +199,23 @@ impl World {
         self.app.recover().await.unwrap();
     }
 
+    /// Starts a worker on the first message, and kills it as soon as something is so.
+    pub async fn die_when(&self, is_so: impl AsyncFn() -> bool) {
+        let message = self.mailbox.0.lock().unwrap().front().cloned().unwrap();
+        let app = self.app.clone();
+        let worker = tokio::spawn(async move { app.handle(&message, Duration::from_secs(600)).await });
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+        worker.abort();
+        assert!(worker.await.is_err(), "the worker was done");
+    }
+
+    /// Nobody gets the messages that wait.
+    pub fn lose_messages(&self) {
+        self.mailbox.0.lock().unwrap().clear();
+    }
+
     /// Asks for a re-sync, a minute later.
     pub async fn resync(&self) -> Run {
         self.sim.advance(60);

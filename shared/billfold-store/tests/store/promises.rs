@@ -8,8 +8,8 @@ use billfold_core::money::{Currency, Money};
 use billfold_core::run::{Run, Trigger};
 use billfold_core::window::{Checkpoint, Listing, Window};
 use billfold_store::{
-    AccountRow, AccountRows, AccountSource, Direction, Erase, FactRow, Fence, LeaseHeld, ListQuery, ListRow, LocalRow,
-    Mark, Matched, PageRows, Saved, SortBy, Started, Store, StoreError, Subject, embedded,
+    AccountRow, AccountRows, AccountSource, Direction, Erase, FactRow, Fence, Intent, LeaseHeld, ListQuery, ListRow,
+    LocalRow, Mark, Matched, PageRows, Saved, SortBy, Started, Store, StoreError, Subject, embedded,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,10 @@ fn ws() -> WorkspaceId {
 
 fn cus(id: &str) -> CustomerId {
     CustomerId::new(id).unwrap()
+}
+
+fn acc(id: &str) -> AccountId {
+    AccountId::new(id).unwrap()
 }
 
 fn customer(id: &str, name: &str) -> Fact {
@@ -292,33 +296,45 @@ async fn a_mark_that_was_made_again_stays() {
 }
 
 #[tokio::test]
-async fn who_may_be_in_another_account_stays_marked_so() {
+async fn an_intent_stays_until_its_writer_takes_it_away() {
     let store = open().await;
-    let (who, facts) = (Subject::Customer(cus("cus_1")), Subject::Facts(cus("cus_1")));
-    let customers = BTreeSet::from([cus("cus_1")]);
-    let mark = |subject: &Subject, stamp| store.write_all(vec![Store::mark(&ws(), subject, stamp)]);
-    for (marks, stays) in [
-        (vec![&facts], &facts),
-        (vec![&who], &who),
-        (vec![&facts, &who], &who),
-        // Something of it changes as well: the mark is a new one, and still says that it is another.
-        (vec![&who, &facts], &who),
-    ] {
-        for (stamp, subject) in (1..).zip(&marks) {
-            mark(subject, stamp).await.unwrap();
-        }
-        let read = store.marks_of(&ws(), &customers).await.unwrap();
-        let stamp = i64::try_from(marks.len()).unwrap();
-        assert_eq!(read, [Mark { subject: stays.clone(), stamp }]);
-        if *stays == who {
-            // Whoever made the last mark and knows only of the facts leaves it.
-            let made = Mark { subject: facts.clone(), stamp };
-            let left = store.write_each(vec![Store::unmark(&ws(), &made)]).await.unwrap();
-            assert_eq!(left, [0]);
-        }
-        store.write_all(vec![Store::unmark(&ws(), &read[0])]).await.unwrap();
-        assert_eq!(store.marks_of(&ws(), &customers).await.unwrap(), []);
+    let all = [Subject::Customer(cus("cus_1")), Subject::Facts(cus("cus_2")), Subject::Account(acc("acc_1"))];
+    let older = Intent::new(&ws(), all.to_vec(), at(1000), 1);
+    let newer = Intent::new(&ws(), vec![Subject::Customer(cus("cus_1"))], at(1060), 2);
+    store.write_each(vec![newer.put(), older.put()]).await.unwrap();
+    assert!(store.is_marked(&ws()).await.unwrap());
+    assert_eq!(store.intents(&ws(), None).await.unwrap(), [older.clone(), newer.clone()]);
+    for (before, expected) in [(999, vec![]), (1000, vec![]), (1001, vec![older.clone()])] {
+        assert_eq!(store.intents(&ws(), Some(at(before))).await.unwrap(), expected, "{before}");
     }
+    // Whoever else takes away what it knows of leaves it.
+    store.mark_all(&ws(), &all[..1], 3).await.unwrap();
+    let marks = store.marks_of(&ws(), &BTreeSet::from([cus("cus_1"), cus("cus_2")])).await.unwrap();
+    assert_eq!(marks, [Mark { subject: all[0].clone(), stamp: 3 }]);
+    store.write_each(vec![Store::unmark(&ws(), &marks[0]), older.forget()]).await.unwrap();
+    assert_eq!(store.intents(&ws(), None).await.unwrap(), [newer.clone()]);
+    store.write_each(vec![newer.forget()]).await.unwrap();
+    assert!(!store.is_marked(&ws()).await.unwrap());
+}
+
+#[tokio::test]
+async fn of_two_who_match_somebody_for_the_first_time_the_second_fails() {
+    let store = open().await;
+    let matched = |account: &str| Matched {
+        customer: cus("cus_1"),
+        account: Some(acc(account)),
+        rule: None,
+        name: None,
+        email: None,
+        unknown: false,
+    };
+    let (first, second) = (matched("acc_1"), matched("acc_2"));
+    store.write_all(Store::match_writes(&ws(), &first, None).unwrap()).await.unwrap();
+    let late = store.write_all(Store::match_writes(&ws(), &second, None).unwrap()).await;
+    assert!(matches!(late, Err(StoreError::Conflict)));
+    store.write_all(Store::match_writes(&ws(), &second, Some(&first)).unwrap()).await.unwrap();
+    let accounts = store.accounts_of(&ws(), &BTreeSet::from([cus("cus_1")])).await.unwrap();
+    assert_eq!(accounts, BTreeMap::from([(cus("cus_1"), acc("acc_2"))]));
 }
 
 fn list_row(number: i64, status: &str) -> ListRow {
@@ -416,6 +432,9 @@ async fn erasing_leaves_nothing() {
     put(&store, invoice("in_1", 100, 300)).await;
     put(&store, customer("cus_2", "B")).await;
     store.mark_all(&ws(), &[Subject::Customer(cus("cus_2"))], 1).await.unwrap();
+    put(&store, customer("cus_3", "C")).await;
+    let intent = Intent::new(&ws(), vec![Subject::Facts(cus("cus_3"))], at(1000), 1);
+    store.write_each(vec![intent.put()]).await.unwrap();
     let account = AccountRow {
         id: AccountId::new("acc_1").unwrap(),
         name: "A".into(),

@@ -1,0 +1,52 @@
+//! What writers say before they write: whoever dies between the facts and the accounts is found by it.
+
+use crate::app::App;
+use crate::refusal::Refusal;
+use billfold_core::id::WorkspaceId;
+use billfold_store::{Intent, Subject};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+
+/// No writer lives longer: AWS ends every function after 15 minutes.
+const WRITERS_LIVE: SignedDuration = SignedDuration::from_mins(15);
+
+/// Says what is about to be changed. It is for the writer to take the intent away once the accounts are computed.
+pub(crate) async fn announce(app: &App, ws: &WorkspaceId, subjects: Vec<Subject>) -> Result<Intent, Refusal> {
+    let intent = Intent::new(ws, subjects, app.now(), app.stamp()?);
+    app.store().write_each(vec![intent.put()]).await?;
+    Ok(intent)
+}
+
+/// Takes intents away whose accounts are computed.
+pub(crate) async fn forget(app: &App, intents: &[Intent]) -> Result<(), Refusal> {
+    app.store().write_each(intents.iter().map(Intent::forget).collect()).await?;
+    Ok(())
+}
+
+/// Whether writers may still be at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writers {
+    MayLive,
+    /// This process is the only one there is, and has just begun.
+    AreGone,
+}
+
+/// Marks whom writers have left behind.
+pub(crate) async fn take_up(app: &App, ws: &WorkspaceId, writers: Writers) -> Result<(), Refusal> {
+    let before = match writers {
+        Writers::MayLive => Some(app.now().checked_sub(WRITERS_LIVE).unwrap_or(Timestamp::UNIX_EPOCH)),
+        Writers::AreGone => None,
+    };
+    let left = app.store().intents(ws, before).await?;
+    let subjects: BTreeSet<Subject> = left.iter().flat_map(|intent| &intent.subjects).map(may_be_another).collect();
+    app.store().mark_all(ws, &subjects.into_iter().collect::<Vec<_>>(), app.stamp()?).await?;
+    forget(app, &left).await
+}
+
+/// Nobody knows any more what of a customer has changed.
+fn may_be_another(subject: &Subject) -> Subject {
+    match subject {
+        Subject::Facts(customer) => Subject::Customer(customer.clone()),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,52 @@
+//! New accounts: nothing is stored of them, so each row is written by itself, at half the price of a transaction. Who
+//! else makes one loses a row at least, and computes it again; an account whose maker was stopped is found by its intent.
+
+use super::account::Computed;
+use super::{Batch, announce};
+use crate::refusal::Refusal;
+use billfold_core::id::{AccountId, CustomerId};
+use billfold_store::{Subject, Write};
+use std::collections::BTreeSet;
+
+/// What a new account is seen by, which is written after everything else, and who is in it.
+pub(super) struct New {
+    pub(super) seen_by: Vec<Write>,
+    pub(super) members: BTreeSet<CustomerId>,
+}
+
+impl Batch {
+    /// Writes new accounts; those that have to be computed again.
+    pub(super) async fn make(&mut self, computed: Vec<Computed>) -> Result<BTreeSet<AccountId>, Refusal> {
+        if computed.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let subjects = computed.iter().map(|one| Subject::Account(one.id.clone())).collect();
+        self.intents.push(announce(&self.app, &self.ws, subjects).await?);
+        let (mut rows, mut seen_by, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        for one in computed {
+            rows.extend(one.groups.into_iter().flatten().map(|write| (one.id.clone(), write)));
+            if let Some(new) = one.new {
+                seen_by.extend(new.seen_by.into_iter().map(|write| (one.id.clone(), write)));
+                members.push((one.id, new.members));
+            }
+        }
+        let mut lost = self.write_rows(rows).await?;
+        seen_by.retain(|(id, _)| !lost.contains(id));
+        lost.extend(self.write_rows(seen_by).await?);
+        // Whoever moved one of them on meanwhile may have found no account that it was to be taken out of.
+        let everybody = members.iter().flat_map(|(_, members)| members.iter().cloned()).collect();
+        let accounts = self.app.store().accounts_of(&self.ws, &everybody).await?;
+        let is_left = |id: &AccountId, members: &BTreeSet<CustomerId>| {
+            members.iter().any(|customer| accounts.get(customer) != Some(id))
+        };
+        lost.extend(members.into_iter().filter(|(id, members)| is_left(id, members)).map(|(id, _)| id));
+        Ok(lost)
+    }
+
+    /// Writes rows, each by itself; whose were lost to other writers.
+    pub(super) async fn write_rows(&self, rows: Vec<(AccountId, Write)>) -> Result<BTreeSet<AccountId>, Refusal> {
+        let (whose, writes): (Vec<AccountId>, Vec<Write>) = rows.into_iter().unzip();
+        let failed = self.app.store().write_each(writes).await?;
+        Ok(failed.into_iter().filter_map(|place| whose.get(place).cloned()).collect())
+    }
+}

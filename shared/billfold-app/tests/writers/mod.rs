@@ -1,0 +1,114 @@
+//! Writers who die between what they store and what follows from it: nothing is left as they left it.
+
+use crate::world::World;
+use billfold_app::{ConnectRequest, OtherData};
+use billfold_core::event::ENABLED_EVENTS;
+use billfold_core::id::{AccountId, CustomerId, EndpointId};
+use billfold_sim::model::{Subscription, SubscriptionStatus};
+use billfold_sim::{Change, Kind, Version};
+use billfold_store::{AccountRow, AccountRows, AccountSource, Intent, ListRow, Subject};
+use secrecy::SecretString;
+
+const MINUTE: i64 = 60;
+
+/// After the first sync; what Stripe tells afterwards comes in.
+async fn synced(seed: u64) -> (World, EndpointId) {
+    let world = World::new(seed, 40).await;
+    let endpoint = world.sim.add_endpoint("http://127.0.0.1:9/", &ENABLED_EVENTS, Some(Version::pinned()));
+    let request = ConnectRequest {
+        api_key: SecretString::from(world.sim.api_key()),
+        webhook_secret: Some(SecretString::from(endpoint.secret)),
+        other_data: OtherData::Keep,
+    };
+    world.app.connect(&world.ws, request).await.unwrap();
+    world.work_off().await;
+    let url = world.app.card(&world.ws).await.unwrap().webhook.url.unwrap();
+    world.sim.advance(MINUTE);
+    world.sim.take_deliveries();
+    (world, EndpointId::new(url.rsplit('/').next().unwrap()).unwrap())
+}
+
+/// A world in which somebody has died after an event was stored and before its account was computed.
+async fn with_a_dead_writer() -> World {
+    let (world, endpoint) = synced(11).await;
+    let (subscription, customer, quantity) = world.sim.read(|business| {
+        let sold = |row: &Subscription| {
+            let active = row.status == SubscriptionStatus::Active && !row.test_clock;
+            active && row.items.len() == 1 && row.items[0].quantity.is_some()
+        };
+        let (place, row) = business.subscriptions.iter().find(|(_, row)| sold(row)).unwrap();
+        let quantity = i64::try_from(row.items[0].quantity.unwrap()).unwrap() + 1;
+        (business.id(Kind::Subscription, place), business.id(Kind::Customer, row.customer), quantity)
+    });
+    world
+        .sim
+        .apply(&Change::SetQuantity {
+            subscription: subscription.clone(),
+            item: None,
+            quantity: quantity.unsigned_abs(),
+        })
+        .unwrap();
+    let updated = world.sim.take_deliveries().into_iter().find(|one| one.kind == "customer.subscription.updated");
+    let signed = updated.unwrap().signed_at(world.sim.now());
+    world.app.receive(&endpoint, &signed.signature, &signed.body).await.unwrap();
+    let (store, customer) = (world.app.store(), CustomerId::new(customer).unwrap());
+    let is_stored = async || {
+        let rows = store.customer_rows(&world.ws, &customer).await.unwrap().subscriptions;
+        let row = rows.iter().find(|row| row.id.as_str() == subscription).unwrap();
+        row.items[0].quantity == Some(quantity)
+    };
+    let before = world.accounts().await;
+    world.die_when(is_stored).await;
+    assert_eq!(world.accounts().await, before, "it died before the account was written");
+    assert_eq!(store.intents(&world.ws, None).await.unwrap().len(), 1);
+    world
+}
+
+#[tokio::test]
+async fn whoever_gets_the_event_again_computes_the_account() {
+    let world = with_a_dead_writer().await;
+    world.work_once().await;
+    world.assert_exact().await;
+}
+
+#[tokio::test]
+async fn what_no_living_writer_can_have_intended_is_computed_by_the_sweep() {
+    let world = with_a_dead_writer().await;
+    world.lose_messages();
+    for (minutes, left) in [(14, 1), (2, 0)] {
+        world.sim.advance(minutes * MINUTE);
+        world.app.sweep().await.unwrap();
+        assert_eq!(world.app.store().intents(&world.ws, None).await.unwrap().len(), left);
+    }
+    world.work_off().await;
+    world.assert_exact().await;
+}
+
+#[tokio::test]
+async fn a_process_that_is_alone_computes_at_its_start_what_another_intended() {
+    let world = with_a_dead_writer().await;
+    world.lose_messages();
+    world.app.recover().await.unwrap();
+    world.work_off().await;
+    world.assert_exact().await;
+    assert!(!world.app.store().is_marked(&world.ws).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_account_that_was_made_for_somebody_who_has_left_goes_away() {
+    let (world, _) = synced(12).await;
+    let (store, ws) = (world.app.store(), &world.ws);
+    let (id, _) = world.accounts().await.pop_first().unwrap();
+    let rows = store.account_rows(ws, &id).await.unwrap();
+    let id = AccountId::new("acc_left").unwrap();
+    let account = AccountRow { id: id.clone(), source: AccountSource::Stripe, ..rows.account.unwrap().row };
+    let list = ListRow { id: id.clone(), ..rows.list.unwrap().row };
+    let intent = Intent::new(ws, vec![Subject::Account(id.clone())], world.app.now(), 1);
+    let empty = AccountRows::default();
+    let made = vec![intent.put(), empty.put_account(ws, &account).unwrap(), empty.put_list(ws, &list).unwrap()];
+    store.write_each(made).await.unwrap();
+    world.app.recover().await.unwrap();
+    world.work_off().await;
+    assert!(store.account_rows(ws, &id).await.unwrap().is_nothing());
+    world.assert_exact().await;
+}
