@@ -54,9 +54,11 @@ struct Arguments {
     deliveries: bool,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> anyhow::Result<()> {
+    billfold_local::runtime()?.block_on(measure(Arguments::parse()))
+}
+
+async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let customers = arguments.customers.unwrap_or(COST_CUSTOMERS);
     if arguments.deliveries {
         return deliveries::run(customers).await;

@@ -96,17 +96,52 @@ fn once(entry: Entry) -> anyhow::Result<Vec<Figure>> {
     serde_json::from_slice(&std::fs::read(figures.path())?).context("no figures came")
 }
 
-/// How time and memory grow with the size, without limits, where both sizes were measured.
+/// How time and memory grow with the size, where both sizes of a plan were measured.
 fn growth(all: &[Measured]) -> Option<Measured> {
+    let (_, large) = TEN_TIMES;
+    let figures: Vec<Figure> = ["standard", "unlimited"].iter().filter_map(|plan| grown(all, plan)).flatten().collect();
+    (!figures.is_empty()).then(|| Measured { plan: "growth", customers: large, figures: Median::of(&[figures]) })
+}
+
+fn grown(all: &[Measured], plan: &str) -> Option<[Figure; 2]> {
+    let (small, large) = TEN_TIMES;
     let median = |customers: u32, name: &str| {
-        let measured = all.iter().find(|one| one.plan == "unlimited" && one.customers == customers)?;
+        let measured = all.iter().find(|one| one.plan == plan && one.customers == customers)?;
         Some(measured.figures.iter().find(|figure| figure.name == name)?.median)
     };
-    let (small, large) = TEN_TIMES;
     let times = |name: &str| Some(median(large, name)? / median(small, name)?);
     let time = times(name::WHOLE)? / times(name::OBJECTS)?;
-    let ratio = |name: &str, value: f64| Figure::at_most(name, Unit::Ratio, value, GROWTH_MAX);
-    let figures =
-        vec![ratio("time for each object, of the tenth", time), ratio("memory, of the tenth", times(name::MEMORY)?)];
-    Some(Measured { plan: "growth", customers: large, figures: Median::of(&[figures]) })
+    let ratio = |what: &str, value: f64| {
+        Figure::at_most(format!("{plan}: {what}, of the tenth"), Unit::Ratio, value, GROWTH_MAX)
+    };
+    Some([ratio("time for each object", time), ratio("memory", times(name::MEMORY)?)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(plan: &'static str, customers: u32, seconds: f64) -> Measured {
+        let figures = vec![
+            Figure::plain(name::OBJECTS, Unit::Count, f64::from(customers)),
+            Figure::plain(name::WHOLE, Unit::Seconds, seconds),
+            Figure::plain(name::MEMORY, Unit::Megabytes, 100.0),
+        ];
+        Measured { plan, customers, figures: Median::of(&[figures]) }
+    }
+
+    #[test]
+    fn what_grows_is_told_of_each_plan_that_was_measured_in_both_sizes() {
+        let (small, large) = TEN_TIMES;
+        let all = [
+            measured("standard", small, 10.0),
+            measured("unlimited", small, 10.0),
+            measured("unlimited", large, 130.0),
+            measured("unlimited", 1, 1.0),
+        ];
+        let growth = growth(&all).unwrap();
+        let told: Vec<(f64, bool)> = growth.figures.iter().map(|one| (one.median, one.missed)).collect();
+        assert_eq!(told, [(1.3, true), (1.0, false)]);
+        assert!(super::growth(&all[..2]).is_none());
+    }
 }

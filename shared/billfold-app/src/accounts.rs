@@ -312,7 +312,7 @@ impl App {
         let subjects: Vec<Subject> =
             before.iter().cloned().map(Subject::Account).chain([Subject::Customer(customer.clone())]).collect();
         let stamp = self.stamp()?;
-        let mut writes = Store::match_writes(ws, &matched, rows.matched.as_ref())?;
+        let mut writes = Store::match_writes(ws, &matched, &rows)?;
         writes.extend(subjects.iter().map(|subject| Store::mark(ws, subject, stamp)));
         writes.extend(beside);
         self.store().write_all(writes).await?;

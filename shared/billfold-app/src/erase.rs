@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::queue::{Handled, Message};
+use crate::recompute;
 use crate::refusal::Refusal;
 use billfold_core::audit::{Action, Deed};
 use billfold_core::connection::Connection;
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 /// Passes over everything before a worker is given back.
 const PASSES_MAX: u32 = 8;
+/// Whoever is at work now; only one that was stopped takes longer.
+const WRITERS_ARE_DONE_IN: Duration = Duration::from_secs(2);
 
 impl App {
     /// Erases everything that Billfold holds for a workspace: the key at once, the rest soon.
@@ -50,6 +53,9 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal
     if let Some(endpoint) = app.store().webhook(ws).await?.endpoint {
         app.store().delete_endpoint(&endpoint).await?;
         app.endpoints().forget(&endpoint);
+    }
+    if recompute::writers_may_live(app, ws).await? {
+        return Ok(Handled::Again(WRITERS_ARE_DONE_IN));
     }
     let mut erased = 0u64;
     // Once more each time, until a whole pass finds nothing: that is the proof.

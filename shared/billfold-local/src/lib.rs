@@ -21,3 +21,15 @@ pub mod serve;
 pub mod show;
 pub mod vault;
 pub mod worker;
+
+/// Threads of a process, at least.
+const THREADS: usize = 4;
+
+/// The runtime of such a process. Whoever waits for the store keeps a thread, so there are some more than two.
+///
+/// # Errors
+/// Where the system has no threads left.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(cores.max(THREADS)).enable_all().build()
+}

@@ -8,8 +8,7 @@ use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("the runtime cannot be started")?;
+    let runtime = billfold_local::runtime().context("the runtime cannot be started")?;
     let exit = runtime.block_on(run(cli, &mut Surroundings::of_process()));
     Ok(exit.into())
 }

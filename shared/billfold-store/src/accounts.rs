@@ -3,6 +3,7 @@
 use crate::client::{Range, Store, When, Write};
 use crate::connection::replace;
 use crate::error::StoreError;
+use crate::facts::CustomerRows;
 use crate::item::{NewRow, attribute};
 use crate::key::{self, sort};
 use crate::ledgers::LedgerRow;
@@ -234,15 +235,11 @@ impl Store {
         Ok(rows)
     }
 
-    /// The writes that say whose a customer is, over what was said `before`; if nothing was, nothing may be yet.
+    /// The writes that say whose a customer is, over what was read `before`.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if it cannot be written as JSON.
-    pub fn match_writes(
-        ws: &WorkspaceId,
-        matched: &Matched,
-        before: Option<&Matched>,
-    ) -> Result<Vec<Write>, StoreError> {
+    pub fn match_writes(ws: &WorkspaceId, matched: &Matched, before: &CustomerRows) -> Result<Vec<Write>, StoreError> {
         let customer = &matched.customer;
         let mut row = NewRow::new(&key::customer_match(ws, customer), matched)?;
         if matched.account.is_none() {
@@ -250,11 +247,11 @@ impl Store {
             let list = if matched.unknown { key::unknown_list(ws) } else { key::unmatched_list(ws) };
             row = row.text(attribute::LIST, list).text(attribute::BY_NAME, format!("{}#{customer}", sorted_name(name)));
         }
-        let mut writes = vec![Write::put(row, if before.is_none() { When::Absent } else { When::Always })];
+        let mut writes = vec![next_rev(row, before.match_rev)];
         if let Some(account) = &matched.account {
             writes.push(Write::put(NewRow::bare(&key::account_customer(ws, account, customer)), When::Always));
         }
-        let left = before.and_then(|before| before.account.as_ref());
+        let left = before.matched.as_ref().and_then(|before| before.account.as_ref());
         if let Some(before) = left.filter(|left| Some(*left) != matched.account.as_ref()) {
             writes.push(Write::delete(key::account_customer(ws, before, customer), When::Always));
         }

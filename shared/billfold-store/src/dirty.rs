@@ -59,6 +59,13 @@ impl Intent {
         Self { subjects, key: key::intent(ws, now, stamp) }
     }
 
+    /// Whether it is about a customer.
+    #[must_use]
+    pub fn counts_for(&self, customer: &CustomerId) -> bool {
+        let is = |subject: &Subject| matches!(subject, Subject::Customer(one) | Subject::Facts(one) if one == customer);
+        self.subjects.iter().any(is)
+    }
+
     /// The write that says it.
     #[must_use]
     pub fn put(&self) -> Write {

@@ -2,7 +2,7 @@
 //! it can be stopped anywhere.
 
 use crate::account_list::{Direction, ListQuery, SortBy};
-use crate::accounts::AccountSource;
+use crate::accounts::{AccountSource, Matched};
 use crate::client::{Range, Store, TRANSACTION_ACTIONS_MAX, When, Write};
 use crate::dirty::{Subject, mark};
 use crate::error::StoreError;
@@ -128,10 +128,16 @@ impl Store {
         let mut erased = 0u64;
         for intent in self.intents(ws, None).await? {
             for subject in &intent.subjects {
-                erased = erased.saturating_add(self.erase_subject(ws, subject, what).await?);
+                erased = erased.saturating_add(match subject {
+                    // It may be half made; one that was given stays as it is.
+                    Subject::Account(account) => self.erase_account(ws, account, what).await?,
+                    other => self.erase_subject(ws, other, what).await?,
+                });
             }
+            self.write_each(vec![intent.forget()]).await?;
+            erased = erased.saturating_add(1);
         }
-        Ok(erased.saturating_add(self.erase_partition(&key::intents(ws)).await?))
+        Ok(erased)
     }
 
     async fn erase_subject(&self, ws: &WorkspaceId, subject: &Subject, what: Erase) -> Result<u64, StoreError> {
@@ -145,6 +151,12 @@ impl Store {
     async fn erase_customer(&self, ws: &WorkspaceId, customer: &CustomerId) -> Result<u64, StoreError> {
         let partition = key::customer_partition(ws, customer);
         let mut erased = 0u64;
+        // The account may be made yet: so far nothing leads to it but this.
+        if let Some(matched) = self.get(&key::customer_match(ws, customer)).await? {
+            let account = matched.body::<Matched>()?.account;
+            let link = account.map(|account| key::account_customer(ws, &account, customer));
+            erased = erased.saturating_add(self.delete_keys(link.into_iter().collect()).await?);
+        }
         for row in self.query(&Range::prefix(partition.clone(), key::sort::INVOICE_PREFIX)).await? {
             if row.has(crate::facts::PARTS) {
                 let invoice: Invoice = row.body()?;

@@ -65,6 +65,8 @@ pub struct CustomerRows {
     pub matched: Option<crate::accounts::Matched>,
     /// The revision of the customer's own row.
     rev: Option<u64>,
+    /// The revision of the row that says whose it is.
+    pub(crate) match_rev: Option<u64>,
 }
 
 impl FactRow {
@@ -169,6 +171,12 @@ impl FactPlace {
 }
 
 impl CustomerRows {
+    fn take_match(&mut self, row: &Row) -> Result<(), StoreError> {
+        self.match_rev = Some(row.rev());
+        self.matched = Some(row.body()?);
+        Ok(())
+    }
+
     fn take_customer(&mut self, row: &Row) -> Result<(), StoreError> {
         self.rev = Some(row.rev());
         self.gone = row.has(attribute::GONE);
@@ -291,7 +299,7 @@ impl Store {
             let sort = row.sort_key();
             match sort {
                 key::sort::CUSTOMER => rows.take_customer(&row)?,
-                key::sort::MATCH => rows.matched = Some(row.body()?),
+                key::sort::MATCH => rows.take_match(&row)?,
                 _ if row.has(attribute::GONE) => {}
                 _ if sort.starts_with(key::sort::SUBSCRIPTION_PREFIX) => {
                     let subscription: Subscription = row.body()?;
@@ -327,7 +335,7 @@ impl Store {
             let Some(id) = row.text(attribute::PK).and_then(|partition| by_partition.get(partition)) else { continue };
             let rows = found.entry((*id).clone()).or_default();
             match row.sort_key() {
-                key::sort::MATCH => rows.matched = Some(row.body()?),
+                key::sort::MATCH => rows.take_match(&row)?,
                 _ => rows.take_customer(&row)?,
             }
         }

@@ -136,10 +136,10 @@ async fn does(store: &Store, ws: &WorkspaceId, deed: &Deed) {
         }
         Deed::Account(id, name) => put_account(store, ws, id, name).await,
         Deed::Match(customer, account) => {
-            let before = store.customer_rows(ws, &cus(customer)).await.unwrap().matched;
+            let before = store.customer_rows(ws, &cus(customer)).await.unwrap();
             let (customer, account, rule) = (cus(customer), Some(acc(account)), Some(MatchRule::ByHand));
             let matched = Matched { customer, account, rule, name: None, email: None, unknown: false };
-            store.write_all(Store::match_writes(ws, &matched, before.as_ref()).unwrap()).await.unwrap();
+            store.write_all(Store::match_writes(ws, &matched, &before).unwrap()).await.unwrap();
         }
         Deed::Domain(domain, account) => {
             write_if_free(store, Store::own_domain(ws, &format!("d{domain}.example"), &acc(account)).unwrap()).await;

@@ -53,8 +53,8 @@ impl Batch {
             writes.push(stored.put_billing(&self.ws, id, json)?);
         }
         if stored.is_nothing() && groups.is_empty() && writes.iter().all(Write::makes) {
-            let seen_by = vec![stored.put_account(&self.ws, &account)?, stored.put_list(&self.ws, &list)?];
-            let new = Some(New { seen_by, members: members.clone() });
+            let (who, line) = (stored.put_account(&self.ws, &account)?, stored.put_list(&self.ws, &list)?);
+            let new = Some(New { account: who, line, members: members.clone() });
             return Ok(Computed { id: id.clone(), groups: vec![writes], removed: false, new });
         }
         let somebody_came = self.moved.arrived.contains(id);

@@ -18,7 +18,7 @@ pub(crate) async fn announce(app: &App, ws: &WorkspaceId, subjects: Vec<Subject>
 }
 
 /// Takes intents away whose accounts are computed.
-pub(crate) async fn forget(app: &App, intents: &[Intent]) -> Result<(), Refusal> {
+pub(super) async fn forget(app: &App, intents: &[Intent]) -> Result<(), Refusal> {
     app.store().write_each(intents.iter().map(Intent::forget).collect()).await?;
     Ok(())
 }
@@ -31,16 +31,31 @@ pub(crate) enum Writers {
     AreGone,
 }
 
+/// Whether somebody may be about to write, and will not be stopped by what is read from now on.
+pub(crate) async fn writers_may_live(app: &App, ws: &WorkspaceId) -> Result<bool, Refusal> {
+    let store = app.store();
+    Ok(store.intents(ws, None).await?.len() > store.intents(ws, Some(dead_before(app))).await?.len())
+}
+
 /// Marks whom writers have left behind.
 pub(crate) async fn take_up(app: &App, ws: &WorkspaceId, writers: Writers) -> Result<(), Refusal> {
     let before = match writers {
-        Writers::MayLive => Some(app.now().checked_sub(WRITERS_LIVE).unwrap_or(Timestamp::UNIX_EPOCH)),
+        Writers::MayLive => Some(dead_before(app)),
         Writers::AreGone => None,
     };
-    let left = app.store().intents(ws, before).await?;
-    let subjects: BTreeSet<Subject> = left.iter().flat_map(|intent| &intent.subjects).map(may_be_another).collect();
+    hand_over(app, ws, &app.store().intents(ws, before).await?).await
+}
+
+/// Whoever wrote an intent before this time is dead.
+fn dead_before(app: &App) -> Timestamp {
+    app.now().checked_sub(WRITERS_LIVE).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Marks whom intents are about, and takes the intents away.
+pub(super) async fn hand_over(app: &App, ws: &WorkspaceId, intents: &[Intent]) -> Result<(), Refusal> {
+    let subjects: BTreeSet<Subject> = intents.iter().flat_map(|intent| &intent.subjects).map(may_be_another).collect();
     app.store().mark_all(ws, &subjects.into_iter().collect::<Vec<_>>(), app.stamp()?).await?;
-    forget(app, &left).await
+    forget(app, intents).await
 }
 
 /// Nobody knows any more what of a customer has changed.

@@ -8,9 +8,12 @@ use billfold_core::id::{AccountId, CustomerId};
 use billfold_store::{Subject, Write};
 use std::collections::BTreeSet;
 
-/// What a new account is seen by, which is written after everything else, and who is in it.
+/// What is written of a new account before everything else and after it, and who is in it.
 pub(super) struct New {
-    pub(super) seen_by: Vec<Write>,
+    /// Who it is: by this row it is found, whatever else there is of it.
+    pub(super) account: Write,
+    /// Its line in the table, by which people see it.
+    pub(super) line: Write,
     pub(super) members: BTreeSet<CustomerId>,
 }
 
@@ -22,17 +25,20 @@ impl Batch {
         }
         let subjects = computed.iter().map(|one| Subject::Account(one.id.clone())).collect();
         self.intents.push(announce(&self.app, &self.ws, subjects).await?);
-        let (mut rows, mut seen_by, mut members) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut first, mut rows, mut last, mut members) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for one in computed {
             rows.extend(one.groups.into_iter().flatten().map(|write| (one.id.clone(), write)));
             if let Some(new) = one.new {
-                seen_by.extend(new.seen_by.into_iter().map(|write| (one.id.clone(), write)));
+                first.push((one.id.clone(), new.account));
+                last.push((one.id.clone(), new.line));
                 members.push((one.id, new.members));
             }
         }
-        let mut lost = self.write_rows(rows).await?;
-        seen_by.retain(|(id, _)| !lost.contains(id));
-        lost.extend(self.write_rows(seen_by).await?);
+        let mut lost = BTreeSet::new();
+        for mut step in [first, rows, last] {
+            step.retain(|(id, _)| !lost.contains(id));
+            lost.extend(self.write_rows(step).await?);
+        }
         // Whoever moved one of them on meanwhile may have found no account that it was to be taken out of.
         let everybody = members.iter().flat_map(|(_, members)| members.iter().cloned()).collect();
         let accounts = self.app.store().accounts_of(&self.ws, &everybody).await?;

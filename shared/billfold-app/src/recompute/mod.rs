@@ -12,7 +12,7 @@ mod matching;
 mod several;
 
 pub(crate) use catalogue::Catalogues;
-pub(crate) use intents::{Writers, announce, take_up};
+pub(crate) use intents::{Writers, announce, take_up, writers_may_live};
 pub(crate) use several::work_on;
 
 use crate::app::App;
@@ -48,6 +48,7 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal
     if app.store().lease(ws).await?.run.is_some() {
         return Ok(Handled::Again(Duration::from_secs(5)));
     }
+    take_up(app, ws, Writers::MayLive).await?;
     // A mark of everything becomes a mark of each, in shards that may have been drained already.
     let mut handed_over = BTreeSet::new();
     loop {
@@ -252,7 +253,7 @@ impl Batch {
                 newcomers.entry(account.clone()).or_default().push(id.clone());
             }
             if rows.matched.as_ref() != Some(&matched) {
-                let mut group = Store::match_writes(&self.ws, &matched, rows.matched.as_ref())?;
+                let mut group = Store::match_writes(&self.ws, &matched, rows)?;
                 // Of two who match somebody for the first time the second fails.
                 if rows.matched.is_some() {
                     group.push(Store::still_as_read(&self.ws, id, rows));

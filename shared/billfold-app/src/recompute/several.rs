@@ -1,6 +1,6 @@
 //! The accounts of customers that events have just been folded for.
 
-use super::intents::forget;
+use super::intents::{forget, hand_over};
 use super::{Batch, First, customer};
 use crate::app::App;
 use crate::refusal::Refusal;
@@ -8,17 +8,18 @@ use billfold_core::id::{CustomerId, WorkspaceId};
 use billfold_store::{Intent, Subject};
 use std::collections::BTreeSet;
 
-/// Computes the accounts of whom facts were just stored as intended, and of those customers whom somebody else has marked
-/// or intended to change: perhaps that was stopped before the account.
+/// Computes the accounts of whom facts were just stored as intended, and of those customers of whom something was no news
+/// and whom somebody else has marked or intended to change: perhaps that was stopped before the account.
 pub(crate) async fn work_on(
     app: &App,
     ws: &WorkspaceId,
     intents: &[Intent],
-    customers: &BTreeSet<CustomerId>,
+    no_news_of: &BTreeSet<CustomerId>,
 ) -> Result<(), Refusal> {
     let mut subjects: BTreeSet<Subject> = intents.iter().flat_map(|intent| intent.subjects.iter().cloned()).collect();
-    let known: BTreeSet<&CustomerId> = subjects.iter().filter_map(customer).collect();
-    let others: BTreeSet<CustomerId> = customers.iter().filter(|customer| !known.contains(customer)).cloned().collect();
+    // Who may be in another account is matched again in any case.
+    let is_intended = |customer: &CustomerId| subjects.contains(&Subject::Customer(customer.clone()));
+    let others: BTreeSet<CustomerId> = no_news_of.iter().filter(|one| !is_intended(one)).cloned().collect();
     let mut marks = Vec::new();
     if !others.is_empty() {
         marks = app.store().marks_of(ws, &others).await?;
@@ -31,12 +32,12 @@ pub(crate) async fn work_on(
     }
     let mut batch = Batch { first: First::Heads, ..Batch::new(app.clone(), ws.clone()) };
     batch.compute(&placed(app, ws, subjects).await?).await?;
-    forget(app, intents).await?;
-    // A sync marks a customer once, and counts on the mark until its end.
-    if !batch.syncing {
-        batch.take_away(marks).await?;
+    if batch.syncing {
+        // What the sync has not read yet may be missing: its last stage computes them once more, and counts on marks.
+        return hand_over(app, ws, intents).await;
     }
-    Ok(())
+    forget(app, intents).await?;
+    batch.take_away(marks).await
 }
 
 /// Who is computed. Who stays in an account needs not be matched; where it is is read after the facts were written, and

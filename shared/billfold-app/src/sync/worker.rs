@@ -6,7 +6,7 @@ use super::{add_up, missing};
 use crate::app::App;
 use crate::permissions;
 use crate::queue::Handled;
-use crate::recompute;
+use crate::recompute::{self, Writers};
 use crate::refusal::{Refusal, chain};
 use crate::vault::Secret;
 use crate::webhook::GapError;
@@ -251,6 +251,7 @@ impl Worker {
         if run.recompute_all {
             self.app.mark_everything(&self.fence.ws).await?;
         }
+        recompute::take_up(&self.app, &self.fence.ws, Writers::MayLive).await?;
         recompute::expand_everything(&self.app, &self.fence.ws).await?;
         let shards: Vec<BillingShard> = checkpoints.iter().filter_map(shard).cloned().collect();
         // An account whose customers are marked in several shards is computed as often, but counted once.

@@ -116,7 +116,7 @@ async fn fold_together(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Re
     burst.write().await?;
     burst.remember().await;
     let intents = Vec::from_iter(burst.intent.take());
-    recompute::work_on(app, ws, &intents, &burst.customers()).await?;
+    recompute::work_on(app, ws, &intents, &burst.no_news_of()).await?;
     let left: BTreeSet<usize> = burst.left.iter().copied().collect();
     for (_, event) in events.iter().enumerate().filter(|(place, _)| !left.contains(place)) {
         app.folding().done(ws, &event.id);
@@ -161,6 +161,8 @@ struct Object {
     alone: bool,
     /// Drawn before it was fetched.
     ticket: Option<u64>,
+    /// Whether something of it is stored that was not.
+    is_news: bool,
 }
 
 /// What is to be written of an object.
@@ -323,7 +325,9 @@ impl<'a> Burst<'a> {
     async fn write(&mut self) -> Result<(), FoldError> {
         let mut pending: Vec<(FactPlace, Pending)> = Vec::new();
         for (place, object) in &mut self.objects {
-            pending.extend(object.pending.take().map(|pending| (place.clone(), pending)));
+            let Some(decided) = object.pending.take() else { continue };
+            object.is_news = decided.decision == Decision::Store;
+            pending.push((place.clone(), decided));
         }
         let stored = pending.iter().filter(|(_, pending)| pending.decision == Decision::Store);
         let subjects: BTreeSet<Subject> = stored.filter_map(|(_, pending)| pending.subject.clone()).collect();
@@ -349,10 +353,10 @@ impl<'a> Burst<'a> {
         Ok(())
     }
 
-    /// Whose accounts may have to be computed: also when nothing was new, because perhaps somebody stored this very event
-    /// and was stopped before the account.
-    fn customers(&self) -> BTreeSet<CustomerId> {
-        self.objects.values().flat_map(|object| object.customers.iter().cloned()).collect()
+    /// Of whom something was no news: perhaps somebody stored this very event and was stopped before the account.
+    fn no_news_of(&self) -> BTreeSet<CustomerId> {
+        let no_news = self.objects.values().filter(|object| !object.is_news);
+        no_news.flat_map(|object| object.customers.iter().cloned()).collect()
     }
 }
 

@@ -21,7 +21,7 @@ use billfold_core::webhook::Known;
 use billfold_store::{FactPlace, FactRow, Intent, Lease, State, Store, StoreError, StoredFact, Subject, Write};
 use billfold_stripe::{Client, Disposition, Retrieved, StripeError};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -106,15 +106,19 @@ pub(crate) async fn fold(
     let intents = Mutex::default();
     let intends = (accounts == Accounts::AtOnce).then_some(&intents);
     let folder = Folder { app, ws, stripe, event, kind, id, intends };
-    let customer = folder.fold().await?;
+    let folded = folder.fold().await;
+    let customer = folded.as_ref().ok().cloned().flatten();
     let shown = folder.fold_what_it_shows_on(customer.as_ref()).await;
     if accounts == Accounts::AtOnce {
         let intents = std::mem::take(&mut *intents.lock().await);
         // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account. And also
-        // when the invoice could not be read, because nobody may come back to this.
+        // when something could not be read, because nobody may come back to what is stored by now.
         let shown = shown.as_ref().ok().cloned().flatten();
-        recompute::work_on(app, ws, &intents, &customer.into_iter().chain(shown).collect()).await?;
+        let mut no_news_of: BTreeSet<CustomerId> = customer.into_iter().chain(shown).collect();
+        no_news_of.retain(|one| !intents.iter().any(|intent| intent.counts_for(one)));
+        recompute::work_on(app, ws, &intents, &no_news_of).await?;
     }
+    folded?;
     shown?;
     if accounts == Accounts::AtOnce {
         app.folding().done(ws, &event.id);

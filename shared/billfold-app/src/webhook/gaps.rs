@@ -4,7 +4,6 @@ use super::Delivered;
 use super::fold::{Accounts, FoldError, fold};
 use crate::app::App;
 use crate::queue::{Handled, Message};
-use crate::recompute::{self, Writers};
 use crate::refusal::{Refusal, chain};
 use billfold_core::connection::{Access, Connection};
 use billfold_core::event::{self, Event};
@@ -154,7 +153,6 @@ impl App {
     /// What an idle workspace may have lost: marks that nobody computes, events that never came.
     pub(crate) async fn sweep_idle(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
         self.mark_daily(ws).await?;
-        recompute::take_up(self, ws, Writers::MayLive).await?;
         if self.store().is_marked(ws).await? {
             self.queue().send(Message::Recompute { workspace: ws.clone() }, Duration::ZERO).await?;
         }

@@ -213,7 +213,12 @@ impl World {
 
     /// Nobody gets the messages that wait.
     pub fn lose_messages(&self) {
-        self.mailbox.0.lock().unwrap().clear();
+        self.lose_messages_but(|_| false);
+    }
+
+    /// Nobody gets the messages that wait, but some.
+    pub fn lose_messages_but(&self, stays: impl FnMut(&Message) -> bool) {
+        self.mailbox.0.lock().unwrap().retain(stays);
     }
 
     /// Asks for a re-sync, a minute later.

@@ -1,13 +1,15 @@
 //! Writers who die between what they store and what follows from it: nothing is left as they left it.
 
 use crate::world::World;
-use billfold_app::{ConnectRequest, OtherData};
+use billfold_app::{ConnectRequest, Message, OtherData};
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::id::{AccountId, CustomerId, EndpointId};
+use billfold_core::run::Trigger;
 use billfold_sim::model::{Subscription, SubscriptionStatus};
 use billfold_sim::{Change, Kind, Version};
 use billfold_store::{AccountRow, AccountRows, AccountSource, Intent, ListRow, Subject};
 use secrecy::SecretString;
+use std::collections::BTreeSet;
 
 const MINUTE: i64 = 60;
 
@@ -28,34 +30,40 @@ async fn synced(seed: u64) -> (World, EndpointId) {
     (world, EndpointId::new(url.rsplit('/').next().unwrap()).unwrap())
 }
 
-/// A world in which somebody has died after an event was stored and before its account was computed.
-async fn with_a_dead_writer() -> World {
-    let (world, endpoint) = synced(11).await;
+/// A subscription that is to have another quantity.
+struct Changed {
+    subscription: String,
+    customer: CustomerId,
+    quantity: i64,
+}
+
+/// Changes a subscription; what Stripe tells of it waits.
+async fn change(world: &World, endpoint: &EndpointId) -> Changed {
     let (subscription, customer, quantity) = world.sim.read(|business| {
         let sold = |row: &Subscription| {
             let active = row.status == SubscriptionStatus::Active && !row.test_clock;
             active && row.items.len() == 1 && row.items[0].quantity.is_some()
         };
         let (place, row) = business.subscriptions.iter().find(|(_, row)| sold(row)).unwrap();
-        let quantity = i64::try_from(row.items[0].quantity.unwrap()).unwrap() + 1;
+        let quantity = row.items[0].quantity.unwrap() + 1;
         (business.id(Kind::Subscription, place), business.id(Kind::Customer, row.customer), quantity)
     });
-    world
-        .sim
-        .apply(&Change::SetQuantity {
-            subscription: subscription.clone(),
-            item: None,
-            quantity: quantity.unsigned_abs(),
-        })
-        .unwrap();
+    world.sim.apply(&Change::SetQuantity { subscription: subscription.clone(), item: None, quantity }).unwrap();
     let updated = world.sim.take_deliveries().into_iter().find(|one| one.kind == "customer.subscription.updated");
     let signed = updated.unwrap().signed_at(world.sim.now());
-    world.app.receive(&endpoint, &signed.signature, &signed.body).await.unwrap();
-    let (store, customer) = (world.app.store(), CustomerId::new(customer).unwrap());
+    world.app.receive(endpoint, &signed.signature, &signed.body).await.unwrap();
+    Changed { subscription, customer: CustomerId::new(customer).unwrap(), quantity: quantity.try_into().unwrap() }
+}
+
+/// A world in which somebody has died after an event was stored and before its account was computed.
+async fn with_a_dead_writer() -> World {
+    let (world, endpoint) = synced(11).await;
+    let changed = change(&world, &endpoint).await;
+    let store = world.app.store();
     let is_stored = async || {
-        let rows = store.customer_rows(&world.ws, &customer).await.unwrap().subscriptions;
-        let row = rows.iter().find(|row| row.id.as_str() == subscription).unwrap();
-        row.items[0].quantity == Some(quantity)
+        let rows = store.customer_rows(&world.ws, &changed.customer).await.unwrap().subscriptions;
+        let row = rows.iter().find(|row| row.id.as_str() == changed.subscription).unwrap();
+        row.items[0].quantity == Some(changed.quantity)
     };
     let before = world.accounts().await;
     world.die_when(is_stored).await;
@@ -72,14 +80,30 @@ async fn whoever_gets_the_event_again_computes_the_account() {
 }
 
 #[tokio::test]
-async fn what_no_living_writer_can_have_intended_is_computed_by_the_sweep() {
+async fn what_no_living_writer_can_have_intended_is_found_by_the_sweep() {
     let world = with_a_dead_writer().await;
     world.lose_messages();
     for (minutes, left) in [(14, 1), (2, 0)] {
         world.sim.advance(minutes * MINUTE);
         world.app.sweep().await.unwrap();
+        // The list of events, which the sweep has read as well, would bring it back too.
+        world.lose_messages_but(|message| matches!(message, Message::Recompute { .. }));
+        world.work_off().await;
         assert_eq!(world.app.store().intents(&world.ws, None).await.unwrap().len(), left);
     }
+    world.assert_exact().await;
+}
+
+/// What the sync has not read yet may be missing.
+#[tokio::test]
+async fn whom_an_event_changes_during_a_sync_is_left_to_its_last_stage_as_well() {
+    let (world, endpoint) = synced(13).await;
+    let changed = change(&world, &endpoint).await;
+    world.app.start_sync(&world.ws, Trigger::Manual).await.unwrap();
+    world.work_once().await;
+    let marks = world.app.store().marks_of(&world.ws, &BTreeSet::from([changed.customer.clone()])).await.unwrap();
+    assert_eq!(marks.len(), 1);
+    assert_eq!(world.app.store().intents(&world.ws, None).await.unwrap(), []);
     world.work_off().await;
     world.assert_exact().await;
 }
@@ -94,21 +118,32 @@ async fn a_process_that_is_alone_computes_at_its_start_what_another_intended() {
     assert!(!world.app.store().is_marked(&world.ws).await.unwrap());
 }
 
+/// However far its maker came.
 #[tokio::test]
 async fn an_account_that_was_made_for_somebody_who_has_left_goes_away() {
-    let (world, _) = synced(12).await;
-    let (store, ws) = (world.app.store(), &world.ws);
-    let (id, _) = world.accounts().await.pop_first().unwrap();
-    let rows = store.account_rows(ws, &id).await.unwrap();
-    let id = AccountId::new("acc_left").unwrap();
-    let account = AccountRow { id: id.clone(), source: AccountSource::Stripe, ..rows.account.unwrap().row };
-    let list = ListRow { id: id.clone(), ..rows.list.unwrap().row };
-    let intent = Intent::new(ws, vec![Subject::Account(id.clone())], world.app.now(), 1);
-    let empty = AccountRows::default();
-    let made = vec![intent.put(), empty.put_account(ws, &account).unwrap(), empty.put_list(ws, &list).unwrap()];
-    store.write_each(made).await.unwrap();
-    world.app.recover().await.unwrap();
-    world.work_off().await;
-    assert!(store.account_rows(ws, &id).await.unwrap().is_nothing());
-    world.assert_exact().await;
+    for steps in 1..=4 {
+        let (world, _) = synced(12).await;
+        let (store, ws) = (world.app.store(), &world.ws);
+        let (other, _) = world.accounts().await.pop_first().unwrap();
+        let rows = store.account_rows(ws, &other).await.unwrap();
+        let ledger = store.ledger(ws, &other).await.unwrap().unwrap().row;
+        let id = AccountId::new("acc_left").unwrap();
+        let account = AccountRow { id: id.clone(), source: AccountSource::Stripe, ..rows.account.unwrap().row };
+        let list = ListRow { id: id.clone(), ..rows.list.unwrap().row };
+        let empty = AccountRows::default();
+        let made = [
+            empty.put_account(ws, &account).unwrap(),
+            empty.put_ledger(ws, &id, &ledger).unwrap().remove(0),
+            empty.put_billing(ws, &id, rows.billing.unwrap().row).unwrap(),
+            empty.put_list(ws, &list).unwrap(),
+        ];
+        let intent = Intent::new(ws, vec![Subject::Account(id.clone())], world.app.now(), 1);
+        store.write_each(vec![intent.put()]).await.unwrap();
+        store.write_each(made.into_iter().take(steps).collect()).await.unwrap();
+        world.app.recover().await.unwrap();
+        world.work_off().await;
+        assert!(store.account_rows(ws, &id).await.unwrap().is_nothing(), "{steps}");
+        assert!(store.ledger(ws, &id).await.unwrap().is_none(), "{steps}");
+        world.assert_exact().await;
+    }
 }
