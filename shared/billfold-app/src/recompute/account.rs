@@ -1,5 +1,6 @@
 //! One account: its customers' facts become its billing and its line in the table. What has not changed is not written.
 
+use super::books::Whose;
 use super::making::New;
 use super::{Batch, Rules};
 use crate::refusal::Refusal;
@@ -45,11 +46,15 @@ impl Batch {
         let facts: Vec<CustomerFacts> = rows.iter().map(|rows| facts(rows)).collect();
         let now = self.app.now();
         let computed = billing::compute(&rules.billing, &rules.catalogue, &facts, now);
-        let (mut groups, mut writes) = rules.keep_books(id, stored, &rows, &facts, &computed, now)?;
+        // Whoever moves somebody writes what is the same as well: somebody else may be writing, or taking away, what it came
+        // to before, and must notice.
+        let moved = self.moved.arrived.contains(id) || self.moved.left.contains_key(id);
+        let whose = Whose { id, stored, customers: &rows, moved };
+        let (mut groups, mut writes) = rules.keep_books(&whose, &facts, &computed, now)?;
         let billing = computed.billing;
         let list = list_row(&account, &billing, &facts)?;
         let json = serde_json::to_string(&billing).map_err(Refusal::internal)?;
-        if stored.billing.as_ref().is_none_or(|before| before.row != json) {
+        if moved || stored.billing.as_ref().is_none_or(|before| before.row != json) {
             writes.push(stored.put_billing(&self.ws, id, json)?);
         }
         if stored.is_nothing() && groups.is_empty() && writes.iter().all(Write::makes) {
@@ -57,10 +62,7 @@ impl Batch {
             let new = Some(New { account: who, line, members: members.clone() });
             return Ok(Computed { id: id.clone(), groups: vec![writes], removed: false, new });
         }
-        let somebody_came = self.moved.arrived.contains(id);
-        // Written although it is the same: somebody else may be taking the account away, having seen it empty, and must
-        // notice.
-        if somebody_came || stored.account.as_ref().is_none_or(|before| before.row != account) {
+        if moved || stored.account.as_ref().is_none_or(|before| before.row != account) {
             writes.push(stored.put_account(&self.ws, &account)?);
         }
         if stored.account.is_none() {
@@ -68,7 +70,7 @@ impl Batch {
             let still_in = members.iter().map(|customer| Store::still_in(&self.ws, id, customer));
             writes.extend(still_in.take(MEMBERS_CHECKED_MAX));
         }
-        if stored.list.as_ref().is_none_or(|before| before.row != list) {
+        if moved || stored.list.as_ref().is_none_or(|before| before.row != list) {
             writes.push(stored.put_list(&self.ws, &list)?);
         }
         groups.push(writes);

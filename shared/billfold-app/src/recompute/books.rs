@@ -36,17 +36,25 @@ impl Books {
     }
 }
 
+/// The account whose books are kept.
+pub(super) struct Whose<'a> {
+    pub(super) id: &'a AccountId,
+    pub(super) stored: &'a AccountRows,
+    pub(super) customers: &'a [&'a CustomerRows],
+    /// Whether somebody came or left.
+    pub(super) moved: bool,
+}
+
 impl Rules {
     /// The writes of an account's ledger and signals: what goes before, and what goes together with its billing.
     pub(super) fn keep_books(
         &self,
-        id: &AccountId,
-        stored: &AccountRows,
-        customers: &[&CustomerRows],
+        whose: &Whose<'_>,
         facts: &[CustomerFacts],
         computed: &Computation<'_>,
         now: Timestamp,
     ) -> Result<(Vec<Vec<Write>>, Vec<Write>), Refusal> {
+        let Whose { id, stored, customers, moved } = *whose;
         let as_of: BTreeMap<SubscriptionId, Timestamp> =
             customers.iter().flat_map(|rows| rows.as_of.iter().map(|(id, at)| (id.clone(), *at))).collect();
         let before = stored.ledger.as_ref().map(|ledger| &ledger.row.ledger);
@@ -65,7 +73,7 @@ impl Rules {
         let written = reconcile(&inputs, &signals, facts, &computed.holdings);
         let row = LedgerRow { position: position(computed), ledger: after };
         let mut writes = Vec::new();
-        if stored.ledger.as_ref().is_none_or(|before| before.row != row) {
+        if moved || stored.ledger.as_ref().is_none_or(|before| before.row != row) {
             writes.extend(stored.put_ledger(&self.ws, id, &row)?);
         }
         let mut signals = Vec::with_capacity(written.len());

@@ -234,7 +234,8 @@ impl Batch {
         let marked: Vec<CustomerId> = subjects.iter().filter_map(customer).cloned().collect();
         self.read_first(&marked, first).await?;
         let owners = self.owners(&marked).await?;
-        let mut accounts: BTreeSet<AccountId> = subjects.iter().filter_map(account_of).cloned().collect();
+        let mut asked_for: BTreeSet<AccountId> = subjects.iter().filter_map(account_of).cloned().collect();
+        let mut accounts = asked_for.clone();
         let mut writes = Vec::new();
         let mut newcomers: BTreeMap<AccountId, Vec<CustomerId>> = BTreeMap::new();
         let mut leavers: BTreeSet<(AccountId, CustomerId)> = BTreeSet::new();
@@ -280,7 +281,8 @@ impl Batch {
             self.customers.remove(moved);
         }
         accounts.extend(self.moved.left.keys().chain(&self.moved.arrived).cloned());
-        let computed = self.compute_accounts(&accounts, &Placed { newcomers, leavers }, first).await?;
+        asked_for.extend(self.moved.left.keys().cloned());
+        let computed = self.compute_accounts(&accounts, &asked_for, &Placed { newcomers, leavers }, first).await?;
         let removed: Vec<AccountId> = computed.iter().filter(|one| one.removed).map(|one| one.id.clone()).collect();
         let mut lost = self.write_accounts(computed).await?;
         for id in removed {
@@ -324,6 +326,7 @@ impl Batch {
     async fn compute_accounts(
         &mut self,
         accounts: &BTreeSet<AccountId>,
+        asked_for: &BTreeSet<AccountId>,
         placed: &Placed,
         first: First,
     ) -> Result<Vec<Computed>, Refusal> {
@@ -334,7 +337,8 @@ impl Batch {
         };
         let existing = match first {
             First::Heads => accounts.clone(),
-            First::Everything => store.existing_accounts(&ws, accounts).await?,
+            // Of one that somebody asks for there may be anything, whatever its first row says.
+            First::Everything => &store.existing_accounts(&ws, accounts).await? | asked_for,
         };
         let new = accounts.difference(&existing).map(|id| (id.clone(), AccountRows::default()));
         let new: Vec<_> = new.collect();
