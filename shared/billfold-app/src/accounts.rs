@@ -316,7 +316,8 @@ impl App {
         writes.extend(subjects.iter().map(|subject| Store::mark(ws, subject, stamp)));
         writes.extend(beside);
         self.store().write_all(writes).await?;
-        Batch::new(self.clone(), ws.clone()).compute(&subjects).await?;
+        let between = before.into_iter().chain(matched.account).collect();
+        Batch::after_a_move(self.clone(), ws.clone(), between).compute(&subjects).await?;
         let stored = self.store().customer_rows(ws, customer).await?.matched;
         stored.ok_or_else(|| Refusal::not_found("customer"))
     }

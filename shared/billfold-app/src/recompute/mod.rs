@@ -142,7 +142,7 @@ struct Rules {
 struct Moved {
     /// Those that somebody left, with their marks.
     left: BTreeMap<AccountId, Mark>,
-    /// Those that somebody came to.
+    /// Those that somebody came to, or was moved between by hand.
     arrived: BTreeSet<AccountId>,
 }
 
@@ -175,6 +175,12 @@ impl Batch {
     pub(crate) fn new(app: App, ws: WorkspaceId) -> Self {
         let (customers, first, moved) = (BTreeMap::new(), First::Everything, Moved::default());
         Self { app, ws, customers, first, moved, intents: Vec::new(), syncing: false }
+    }
+
+    /// The same after somebody was moved between accounts.
+    pub(crate) fn after_a_move(app: App, ws: WorkspaceId, between: BTreeSet<AccountId>) -> Self {
+        let moved = Moved { arrived: between, ..Moved::default() };
+        Self { moved, ..Self::new(app, ws) }
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.

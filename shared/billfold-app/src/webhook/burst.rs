@@ -4,7 +4,8 @@
 //!
 //! The rule is the same as for one event; an object's versions that are overtaken within the burst are not written.
 
-use super::fold::{Candidate, FoldError, Folder, Listed, Told};
+use super::candidate::Candidate;
+use super::fold::{FoldError, Folder, Listed, Told};
 use super::folding::{Fetched, ObjectKey};
 use super::{Delivered, money_back};
 use crate::app::App;

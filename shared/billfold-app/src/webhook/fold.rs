@@ -4,6 +4,7 @@
 //! Every step may run twice. Events of one object are folded one after the other within a process, and share a fetch
 //! that began after they were received.
 
+use super::candidate::{Candidate, Version};
 use super::folding::{Fetched, ObjectKey, remember};
 use super::{Delivered, money_back};
 use crate::app::App;
@@ -14,7 +15,7 @@ use crate::sync::page::{endpoint_of, follow, reading};
 use crate::sync::{Stopped, problem};
 use billfold_core::event::{About, is_complete};
 use billfold_core::facts::{Fact, Invoice, Kind};
-use billfold_core::fold::{CLEARLY_APART_S, Decision, Digest, Incoming, Source, decide_touched};
+use billfold_core::fold::{Decision, Source, decide_touched};
 use billfold_core::id::{CustomerId, WorkspaceId};
 use billfold_core::stripe::{self, Reading};
 use billfold_core::webhook::Known;
@@ -143,20 +144,6 @@ pub(super) struct Folder<'a> {
     pub(super) intends: Option<&'a Mutex<Vec<Intent>>>,
 }
 
-/// A version that has come in, and where it belongs.
-pub(super) struct Candidate {
-    pub(super) place: FactPlace,
-    pub(super) customer: Option<CustomerId>,
-    version: Version,
-    pub(super) as_of: Timestamp,
-    source: Source,
-}
-
-pub(super) enum Version {
-    Live(Box<FactRow>),
-    Gone,
-}
-
 /// Until when pages may have confirmed rows without writing them.
 pub(super) enum Listed {
     /// A sync is reading.
@@ -203,62 +190,6 @@ enum Folded {
 enum Back {
     Unread,
     Read,
-}
-
-impl Candidate {
-    pub(super) fn digest(&self) -> Digest {
-        match &self.version {
-            Version::Live(row) => row.digest,
-            Version::Gone => Digest::tombstone(),
-        }
-    }
-
-    /// Who must be computed again once it is stored.
-    pub(super) fn subject(&self) -> Option<Subject> {
-        if self.place.is_of_catalogue() {
-            return Some(Subject::Everything);
-        }
-        let customer = self.customer.clone()?;
-        Some(if self.place.is_customer() { Subject::Customer(customer) } else { Subject::Facts(customer) })
-    }
-
-    pub(super) fn incoming(&self, source: Source) -> Incoming {
-        Incoming { as_of: self.as_of, digest: self.digest(), source }
-    }
-
-    /// The decision, with what is not part of the content: payments that are news are stored.
-    pub(super) fn decided(&self, decision: Decision, stored: Option<&StoredFact>) -> Decision {
-        match &self.version {
-            Version::Live(row) if row.brings_payments(stored) => Decision::Store,
-            _ => decision,
-        }
-    }
-
-    /// The writes that store it over `stored`, which must still be the stored version.
-    pub(super) fn writes(&self, ws: &WorkspaceId, stored: Option<&StoredFact>) -> Result<Vec<Write>, StoreError> {
-        match &self.version {
-            Version::Live(row) => row.writes(ws, stored),
-            Version::Gone => Ok(vec![self.place.tombstone(self.as_of, stored)]),
-        }
-    }
-
-    pub(super) fn invoice(&self) -> Option<&Invoice> {
-        match &self.version {
-            Version::Live(row) => match &row.fact {
-                Fact::Invoice(invoice) => Some(invoice),
-                _ => None,
-            },
-            Version::Gone => None,
-        }
-    }
-
-    /// Whether `stored` says something else of the same time, so that it might be newer than this.
-    fn is_unclear_beside(&self, stored: Option<&StoredFact>) -> bool {
-        stored.is_some_and(|stored| {
-            let apart_s = self.as_of.as_second().abs_diff(stored.version.as_of.as_second());
-            stored.version.digest != self.digest() && apart_s <= CLEARLY_APART_S.unsigned_abs()
-        })
-    }
 }
 
 impl Folder<'_> {

@@ -4,6 +4,7 @@
 //! here waits for anything else.
 
 mod burst;
+mod candidate;
 mod endpoint;
 pub(crate) mod fold;
 mod folding;

@@ -7,7 +7,8 @@
 //! An invoice from before the backfill is not listed, and neither is what went back of it then. When something makes it
 //! known, all of that is read before it is stored: what it brought in never stands without what it gave back.
 
-use super::fold::{Candidate, FoldError, Folder};
+use super::candidate::Candidate;
+use super::fold::{FoldError, Folder};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::sync::invoices_since;

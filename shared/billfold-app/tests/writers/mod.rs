@@ -118,6 +118,40 @@ async fn a_process_that_is_alone_computes_at_its_start_what_another_intended() {
     assert!(!world.app.store().is_marked(&world.ws).await.unwrap());
 }
 
+/// Of two customers of an account one moves who brought nothing, so the account comes to what it came to before. Whoever
+/// has read it with that customer in it must not write any more.
+#[tokio::test]
+async fn who_computed_an_account_before_somebody_moved_loses() {
+    let (world, _) = synced(14).await;
+    let (store, ws) = (world.app.store(), &world.ws);
+    let accounts: Vec<AccountId> = world.accounts().await.into_keys().collect();
+    let mut moves = None;
+    for id in &accounts {
+        let customers = store.account_rows(ws, id).await.unwrap().customers;
+        for customer in customers.iter().skip(1) {
+            let rows = store.customer_rows(ws, customer).await.unwrap();
+            if rows.subscriptions.is_empty() && rows.invoices.is_empty() {
+                moves = Some((id.clone(), customer.clone()));
+            }
+        }
+    }
+    let (left, customer) = moves.expect("a customer without anything beside another");
+    let other = accounts.into_iter().find(|id| *id != left).unwrap();
+    let [left_rows, other_rows] = [store.account_rows(ws, &left).await, store.account_rows(ws, &other).await];
+    let (left_rows, other_rows) = (left_rows.unwrap(), other_rows.unwrap());
+    world.app.match_by_hand(ws, &customer, Some(&other)).await.unwrap();
+    for (id, before) in [(left, left_rows), (other, other_rows)] {
+        let after = store.account_rows(ws, &id).await.unwrap();
+        let billing = before.billing.as_ref().unwrap().row.clone();
+        assert_eq!(after.billing.unwrap().row, billing, "it comes to the same");
+        let late = [
+            before.put_billing(ws, &id, billing).unwrap(),
+            before.put_list(ws, &before.list.as_ref().unwrap().row).unwrap(),
+        ];
+        assert_eq!(store.write_each(late.to_vec()).await.unwrap(), [0, 1]);
+    }
+}
+
 /// However far its maker came.
 #[tokio::test]
 async fn an_account_that_was_made_for_somebody_who_has_left_goes_away() {
