@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::{StatusCode, Url, redirect};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// Where the bank publishes them, on working days at about 16:00 in Frankfurt.
 pub const ECB_DAILY_URL: &str = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml";
@@ -125,25 +126,28 @@ fn unread(why: &str, known: Option<&ReferenceRates>) -> Problem {
     }
 }
 
-impl App {
-    /// Reads the bank's rates for every workspace that wants them and is due: once for all of them.
-    pub(crate) async fn sweep_rates(&self, workspaces: &[WorkspaceId]) -> Result<(), Refusal> {
-        let mut due = Vec::new();
-        for ws in workspaces {
-            let settings = self.settings(ws).await?;
-            if settings.ecb.is_some_and(|ecb| ecb.is_due(self.now())) {
-                due.push(ws);
+/// The bank's file, read once in a sweep, and only if somebody wants it.
+#[derive(Debug, Default)]
+pub(crate) struct DailyRates(OnceCell<Result<ReferenceRates, String>>);
+
+impl DailyRates {
+    async fn read(&self, url: &str) -> Result<&ReferenceRates, &str> {
+        let read = async || {
+            let read = read_rates(url).await.map_err(|error| chain(&error));
+            if let Err(error) = &read {
+                tracing::warn!(error, "the rates of the European Central Bank could not be read");
             }
-        }
-        if due.is_empty() {
-            return Ok(());
-        }
-        let read = read_rates(&self.config().rates_url).await.map_err(|error| chain(&error));
-        if let Err(error) = &read {
-            tracing::warn!(error, "the rates of the European Central Bank could not be read");
-        }
-        for ws in due {
-            self.take_rates(ws, read.as_ref().map_err(String::as_str)).await?;
+            read
+        };
+        self.0.get_or_init(read).await.as_ref().map_err(String::as_str)
+    }
+}
+
+impl App {
+    /// Gives a workspace the bank's rates, if it wants them and is due.
+    pub(crate) async fn sweep_rates(&self, ws: &WorkspaceId, rates: &DailyRates) -> Result<(), Refusal> {
+        if self.settings(ws).await?.ecb.is_some_and(|ecb| ecb.is_due(self.now())) {
+            self.take_rates(ws, rates.read(&self.config().rates_url).await).await?;
         }
         Ok(())
     }

@@ -6,9 +6,11 @@ mod ecb;
 mod world;
 mod writers;
 
-use billfold_app::{Kind, OtherData};
+use billfold_app::{ConnectRequest, Kind, OtherData};
+use billfold_core::id::WorkspaceId;
 use billfold_core::run::{RunStatus, Stage, StageStatus, Trigger};
 use billfold_sim::{Change, Fault, Faults, Limits};
+use secrecy::SecretString;
 use world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -312,4 +314,19 @@ async fn lifetime_value_is_shown_without_what_the_key_may_not_read_and_says_so()
     let accounts = world.accounts().await;
     assert!(accounts.values().all(|billing| billing["lifetime_value_without"].as_array().unwrap().is_empty()));
     world.assert_exact().await;
+}
+
+#[tokio::test]
+async fn what_goes_wrong_in_one_workspace_keeps_the_sweep_from_no_other() {
+    let world = World::new(15, 3).await;
+    let other = WorkspaceId::new("zenith").unwrap();
+    world.connect_without_worker().await.unwrap();
+    let key = SecretString::from(world.sim.api_key());
+    let request = ConnectRequest { api_key: key, webhook_secret: None, other_data: OtherData::Keep };
+    world.app.connect(&other, request).await.unwrap();
+    world.lose_messages();
+    world.refuse_messages_for(&world.ws);
+    let refused = world.app.sweep().await.unwrap_err();
+    assert_eq!((refused.kind, refused.code), (Kind::Unavailable, "not_swept"));
+    assert_eq!(world.messages_for(), [other]);
 }

@@ -12,6 +12,7 @@ pub(crate) use worker::{Stopped, problem};
 use crate::app::App;
 use crate::clock::{random_u64, run_id};
 use crate::queue::{Handled, Message};
+use crate::rates::DailyRates;
 use crate::recompute::{self, Writers};
 use crate::refusal::{Kind, Refusal, chain};
 use crate::settings::BACKFILL_DAYS_MAX;
@@ -106,22 +107,43 @@ impl App {
     }
 
     /// Finds what was lost and sends it to a worker again (law 3): runs that nobody works on, marks that nobody computes,
-    /// events that never came. Reads the rates once a day. Run it now and then.
+    /// events that never came. Reads the rates once a day. Run it now and then. What goes wrong in one workspace is logged
+    /// and keeps nobody from the others.
     ///
     /// # Errors
-    /// [`Refusal`] of the store or the queue.
+    /// [`Refusal`] of the store, or if a workspace or the rates were not swept.
     pub async fn sweep(&self) -> Result<(), Refusal> {
         let workspaces = self.store().workspaces().await?;
-        for ws in &workspaces {
-            let lease = self.store().lease(ws).await?;
-            let idle = lease.until.is_none_or(|until| until < self.now());
-            match lease.run {
-                Some(run) if idle => self.send_sync(ws, &run).await?,
-                Some(_) => {}
-                None => self.sweep_idle(ws).await?,
+        let mut failed = 0_usize;
+        let mut note = |ws: &WorkspaceId, swept: Result<(), Refusal>| {
+            if let Err(error) = swept {
+                tracing::error!(workspace = %ws, error = chain(&error), "a workspace was not swept; it is tried again");
+                failed = failed.saturating_add(1);
             }
+        };
+        for ws in &workspaces {
+            note(ws, self.sweep_workspace(ws).await);
         }
-        self.sweep_rates(&workspaces).await
+        // The bank may be slow, and nobody waits for it who does not want its rates.
+        let rates = DailyRates::default();
+        for ws in &workspaces {
+            note(ws, self.sweep_rates(ws, &rates).await);
+        }
+        if failed == 0 {
+            return Ok(());
+        }
+        let detail = format!("{failed} steps of the sweep failed; each is in the log.");
+        Err(Refusal::new(Kind::Unavailable, "not_swept", detail))
+    }
+
+    async fn sweep_workspace(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
+        let lease = self.store().lease(ws).await?;
+        let idle = lease.until.is_none_or(|until| until < self.now());
+        match lease.run {
+            Some(run) if idle => self.send_sync(ws, &run).await,
+            Some(_) => Ok(()),
+            None => self.sweep_idle(ws).await,
+        }
     }
 
     /// What a process does first when it is the only one there is: nobody else can hold a lease or be at work.

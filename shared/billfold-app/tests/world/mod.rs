@@ -39,13 +39,25 @@ impl Clock for SimClock {
     }
 }
 
+fn workspace_of(message: &Message) -> WorkspaceId {
+    let message = serde_json::to_value(message).unwrap();
+    WorkspaceId::new(message["workspace"].as_str().unwrap()).unwrap()
+}
+
 #[derive(Default)]
-struct Mailbox(Mutex<VecDeque<Message>>);
+struct Mailbox {
+    waiting: Mutex<VecDeque<Message>>,
+    /// Nothing is taken for these.
+    full_for: Mutex<Vec<WorkspaceId>>,
+}
 
 impl Queue for Mailbox {
     fn send(&self, message: Message, _: Duration) -> BoxFuture<'_, Result<(), QueueError>> {
-        self.0.lock().unwrap().push_back(message);
-        async { Ok(()) }.boxed()
+        let full = self.full_for.lock().unwrap().contains(&workspace_of(&message));
+        if !full {
+            self.waiting.lock().unwrap().push_back(message);
+        }
+        async move { if full { Err(QueueError("the queue is full".into())) } else { Ok(()) } }.boxed()
     }
 }
 
@@ -146,8 +158,8 @@ impl World {
 
     /// Takes over what waits in another world's queue.
     pub fn take_messages_of(&self, other: &Self) {
-        let waiting = std::mem::take(&mut *other.mailbox.0.lock().unwrap());
-        self.mailbox.0.lock().unwrap().extend(waiting);
+        let waiting = std::mem::take(&mut *other.mailbox.waiting.lock().unwrap());
+        self.mailbox.waiting.lock().unwrap().extend(waiting);
     }
 
     /// Starts a worker that takes messages until the test ends.
@@ -155,12 +167,12 @@ impl World {
         let (app, mailbox) = (self.app.clone(), self.mailbox.clone());
         tokio::spawn(async move {
             loop {
-                let message = mailbox.0.lock().unwrap().pop_front();
+                let message = mailbox.waiting.lock().unwrap().pop_front();
                 match message {
                     None => tokio::time::sleep(Duration::from_millis(2)).await,
                     Some(message) => {
                         if let Handled::Again(_) = app.handle(&message, Duration::from_secs(600)).await {
-                            mailbox.0.lock().unwrap().push_back(message);
+                            mailbox.waiting.lock().unwrap().push_back(message);
                         }
                     }
                 }
@@ -170,24 +182,24 @@ impl World {
 
     /// Handles one message and puts it back if it is to be delivered again.
     pub async fn work_once(&self) -> Handled {
-        let message = self.mailbox.0.lock().unwrap().pop_front().unwrap();
+        let message = self.mailbox.waiting.lock().unwrap().pop_front().unwrap();
         let handled = self.app.handle(&message, Duration::from_secs(600)).await;
         if let Handled::Again(_) = handled {
-            self.mailbox.0.lock().unwrap().push_back(message);
+            self.mailbox.waiting.lock().unwrap().push_back(message);
         }
         handled
     }
 
     /// Handles messages until none is left.
     pub async fn work_off(&self) {
-        while !self.mailbox.0.lock().unwrap().is_empty() {
+        while !self.mailbox.waiting.lock().unwrap().is_empty() {
             self.work_once().await;
         }
     }
 
     /// Starts a worker, kills it when it has made so many requests, and lets its lease run out.
     pub async fn die_at_request(&self, k: u64) {
-        let message = self.mailbox.0.lock().unwrap().front().cloned().unwrap();
+        let message = self.mailbox.waiting.lock().unwrap().front().cloned().unwrap();
         let before = self.sim.requests().total;
         let app = self.app.clone();
         let worker = tokio::spawn(async move { app.handle(&message, Duration::from_secs(600)).await });
@@ -201,7 +213,7 @@ impl World {
 
     /// Starts a worker on the first message, and kills it as soon as something is so.
     pub async fn die_when(&self, is_so: impl AsyncFn() -> bool) {
-        let message = self.mailbox.0.lock().unwrap().front().cloned().unwrap();
+        let message = self.mailbox.waiting.lock().unwrap().front().cloned().unwrap();
         let app = self.app.clone();
         let worker = tokio::spawn(async move { app.handle(&message, Duration::from_secs(600)).await });
         while !is_so().await {
@@ -211,6 +223,16 @@ impl World {
         assert!(worker.await.is_err(), "the worker was done");
     }
 
+    /// The queue takes nothing for a workspace from now on.
+    pub fn refuse_messages_for(&self, ws: &WorkspaceId) {
+        self.mailbox.full_for.lock().unwrap().push(ws.clone());
+    }
+
+    /// Whom the messages that wait are for.
+    pub fn messages_for(&self) -> Vec<WorkspaceId> {
+        self.mailbox.waiting.lock().unwrap().iter().map(workspace_of).collect()
+    }
+
     /// Nobody gets the messages that wait.
     pub fn lose_messages(&self) {
         self.lose_messages_but(|_| false);
@@ -218,7 +240,7 @@ impl World {
 
     /// Nobody gets the messages that wait, but some.
     pub fn lose_messages_but(&self, stays: impl FnMut(&Message) -> bool) {
-        self.mailbox.0.lock().unwrap().retain(stays);
+        self.mailbox.waiting.lock().unwrap().retain(stays);
     }
 
     /// Asks for a re-sync, a minute later.
