@@ -98,7 +98,8 @@ fn entries(plan: Option<&str>, customers: Option<u32>) -> anyhow::Result<Vec<Ent
         entries.dedup_by_key(|entry| entry.plan);
     }
     if entries.is_empty() {
-        let plans: Vec<&str> = SUITE.iter().map(|entry| entry.plan).chain([COLD, COST]).collect();
+        let mut plans: Vec<&str> = SUITE.iter().map(|entry| entry.plan).chain([COLD, COST]).collect();
+        plans.dedup();
         bail!("there is no such plan; the plans are: {}", plans.join(", "));
     }
     Ok(entries)

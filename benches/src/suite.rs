@@ -73,15 +73,36 @@ impl Machine {
     }
 }
 
-/// Runs each entry so many times.
+/// Runs all entries so many times, one after the other each time: what is compared has met the same machine.
 pub fn run(entries: &[Entry], runs: u32) -> anyhow::Result<Vec<Measured>> {
-    let mut all = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let figures = (0..runs).map(|_| once(*entry)).collect::<anyhow::Result<Vec<_>>>()?;
-        all.push(Measured { plan: entry.plan, customers: entry.customers, figures: Median::of(&figures) });
+    let mut rounds = Vec::new();
+    for _ in 0..runs {
+        rounds.push(entries.iter().map(|entry| once(*entry)).collect::<anyhow::Result<Vec<Run>>>()?);
     }
-    all.extend(growth(&all));
-    Ok(all)
+    Ok(measured(entries, rounds))
+}
+
+/// What every run of a round came to, in the order of the entries.
+type Run = Vec<Figure>;
+
+/// The medians of each entry's runs, and how things grow: that is compared within each round.
+fn measured(entries: &[Entry], rounds: Vec<Vec<Run>>) -> Vec<Measured> {
+    let growth: Vec<Run> = rounds.iter().map(|round| growth(entries, round)).collect();
+    let mut runs: Vec<Vec<Run>> = entries.iter().map(|_| Vec::new()).collect();
+    for round in rounds {
+        runs.iter_mut().zip(round).for_each(|(runs, run)| runs.push(run));
+    }
+    let of = |(entry, runs): (&Entry, Vec<Run>)| Measured {
+        plan: entry.plan,
+        customers: entry.customers,
+        figures: Median::of(&runs),
+    };
+    let mut all: Vec<Measured> = entries.iter().zip(runs).map(of).collect();
+    if growth.iter().any(|figures| !figures.is_empty()) {
+        let (_, large) = TEN_TIMES;
+        all.push(Measured { plan: "growth", customers: large, figures: Median::of(&growth) });
+    }
+    all
 }
 
 /// One run, in another process of this program.
@@ -97,19 +118,17 @@ fn once(entry: Entry) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// How time and memory grow with the size, where both sizes of a plan were measured.
-fn growth(all: &[Measured]) -> Option<Measured> {
-    let (_, large) = TEN_TIMES;
-    let figures: Vec<Figure> = ["standard", "unlimited"].iter().filter_map(|plan| grown(all, plan)).flatten().collect();
-    (!figures.is_empty()).then(|| Measured { plan: "growth", customers: large, figures: Median::of(&[figures]) })
+fn growth(entries: &[Entry], round: &[Run]) -> Vec<Figure> {
+    ["standard", "unlimited"].iter().filter_map(|plan| grown(entries, round, plan)).flatten().collect()
 }
 
-fn grown(all: &[Measured], plan: &str) -> Option<[Figure; 2]> {
+fn grown(entries: &[Entry], round: &[Run], plan: &str) -> Option<[Figure; 2]> {
     let (small, large) = TEN_TIMES;
-    let median = |customers: u32, name: &str| {
-        let measured = all.iter().find(|one| one.plan == plan && one.customers == customers)?;
-        Some(measured.figures.iter().find(|figure| figure.name == name)?.median)
+    let value = |customers: u32, name: &str| {
+        let place = entries.iter().position(|one| one.plan == plan && one.customers == customers)?;
+        Some(round.get(place)?.iter().find(|figure| figure.name == name)?.value)
     };
-    let times = |name: &str| Some(median(large, name)? / median(small, name)?);
+    let times = |name: &str| Some(value(large, name)? / value(small, name)?);
     let time = times(name::WHOLE)? / times(name::OBJECTS)?;
     let ratio = |what: &str, value: f64| {
         Figure::at_most(format!("{plan}: {what}, of the tenth"), Unit::Ratio, value, GROWTH_MAX)
@@ -121,27 +140,29 @@ fn grown(all: &[Measured], plan: &str) -> Option<[Figure; 2]> {
 mod tests {
     use super::*;
 
-    fn measured(plan: &'static str, customers: u32, seconds: f64) -> Measured {
-        let figures = vec![
-            Figure::plain(name::OBJECTS, Unit::Count, f64::from(customers)),
+    fn run(entry: &Entry, seconds: f64) -> Run {
+        vec![
+            Figure::plain(name::OBJECTS, Unit::Count, f64::from(entry.customers)),
             Figure::plain(name::WHOLE, Unit::Seconds, seconds),
             Figure::plain(name::MEMORY, Unit::Megabytes, 100.0),
-        ];
-        Measured { plan, customers, figures: Median::of(&[figures]) }
+        ]
     }
 
+    /// The machine was half as fast in the second round.
     #[test]
-    fn what_grows_is_told_of_each_plan_that_was_measured_in_both_sizes() {
+    fn what_grows_is_compared_within_a_round_where_a_plan_was_measured_in_both_sizes() {
         let (small, large) = TEN_TIMES;
-        let all = [
-            measured("standard", small, 10.0),
-            measured("unlimited", small, 10.0),
-            measured("unlimited", large, 130.0),
-            measured("unlimited", 1, 1.0),
-        ];
-        let growth = growth(&all).unwrap();
-        let told: Vec<(f64, bool)> = growth.figures.iter().map(|one| (one.median, one.missed)).collect();
+        let entries = [("standard", small), ("unlimited", small), ("unlimited", large)];
+        let entries = entries.map(|(plan, customers)| Entry { plan, customers });
+        let seconds = [[10.0, 10.0, 130.0], [20.0, 20.0, 260.0]];
+        let round =
+            |seconds: [f64; 3]| entries.iter().zip(seconds).map(|(entry, seconds)| run(entry, seconds)).collect();
+        let all = measured(&entries, seconds.map(round).to_vec());
+        let whole = |one: &Measured| one.figures.iter().find(|figure| figure.name == name::WHOLE).unwrap().median;
+        assert_eq!(all[..3].iter().map(whole).collect::<Vec<f64>>(), [20.0, 20.0, 260.0]);
+        let told: Vec<(f64, bool)> = all[3].figures.iter().map(|one| (one.median, one.missed)).collect();
         assert_eq!(told, [(1.3, true), (1.0, false)]);
-        assert!(super::growth(&all[..2]).is_none());
+        let alone = [Entry { plan: "unlimited", customers: small }];
+        assert_eq!(measured(&alone, vec![vec![run(&alone[0], 1.0)]]).len(), 1);
     }
 }
