@@ -34,7 +34,7 @@ const VERSION: i64 = 2;
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 65536;
     PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -49152; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000;";
 /// Writes after which the log is worth being emptied.
-const WRITES_A_CHECKPOINT: usize = 2000;
+const WRITES_A_CHECKPOINT: usize = 10_000;
 
 /// Attributes that have a column, in the order of the columns.
 const COLUMNS: [&str; 8] = [
