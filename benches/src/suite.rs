@@ -82,7 +82,7 @@ pub fn run(entries: &[Entry], runs: u32) -> anyhow::Result<Vec<Measured>> {
     Ok(measured(entries, rounds))
 }
 
-/// What every run of a round came to, in the order of the entries.
+/// What one run came to; a round has one for each entry, in their order.
 type Run = Vec<Figure>;
 
 /// The medians of each entry's runs, and how things grow: that is compared within each round.

@@ -5,7 +5,7 @@ use crate::given::{Handover, check_custom, external_ids, told};
 use crate::http::limits::{DOMAINS_MAX, NAME_BYTES_MAX};
 use crate::permissions::left_out_of_lifetime_value;
 use crate::queue::Message;
-use crate::recompute::Batch;
+use crate::recompute::{self, Batch};
 use crate::refusal::{Kind, Refusal};
 use billfold_core::audit::{Action, Deed};
 use billfold_core::billing::{BillingTab, INVOICES_SHOWN, Returned, newest_invoices};
@@ -18,6 +18,9 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
+
+/// How often a customer is matched by hand before those who match it by the rules have won.
+const MATCHES_MAX: u32 = 8;
 
 /// An account as the API shows it: its line in the table, and who it is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -212,7 +215,6 @@ impl App {
         let handover = Handover::new(before, account)?;
         self.refuse_taken(ws, &handover).await?;
         let mut subjects = self.concerned(ws, &handover.accounts(&account.id), &handover.customers()).await?;
-        self.store().mark_all(ws, &subjects, self.stamp()?).await?;
         let deed = match before {
             None => Deed::new(Action::AccountCreated).after(told(account)),
             Some(before) => Deed::new(Action::AccountChanged).changed(&told(before), &told(account)),
@@ -220,7 +222,11 @@ impl App {
         let mut writes = vec![rows.put_account(ws, account)?, self.trail(ws, deed.to(account.id.as_str()))?];
         writes.push(Store::mark(ws, &Subject::Account(account.id.clone()), self.stamp()?));
         writes.extend(handover.writes(ws, &account.id)?);
-        self.store().write_all(writes).await.map_err(|error| match error {
+        let intents = recompute::announce_all(self, ws, &subjects).await?;
+        let written = self.store().write_all(writes).await;
+        // Those who are marked before may be matched before.
+        recompute::hand_over(self, ws, &intents).await?;
+        written.map_err(|error| match error {
             StoreError::Conflict => {
                 Refusal::new(Kind::Conflict, "account_changed", "The account has changed; try again.")
             }
@@ -258,12 +264,15 @@ impl App {
         writes.push(rows.put_account(ws, &made)?);
         let deed = Deed::new(Action::AccountRemoved).to(id.as_str()).changed(&told(&account), &Value::Null);
         writes.push(self.trail(ws, deed)?);
+        let customers: Vec<Subject> = rows.customers.iter().cloned().map(Subject::Customer).collect();
+        let intents = recompute::announce_all(self, ws, &customers).await?;
         self.store().write_all(writes).await?;
         for customer in &rows.customers {
             self.set_match(ws, customer, None, Vec::new()).await?;
         }
+        recompute::hand_over(self, ws, &intents).await?;
         Batch::new(self.clone(), ws.clone()).compute(&[Subject::Account(id.clone())]).await?;
-        Ok(())
+        Ok(self.queue().send(Message::Recompute { workspace: ws.clone() }, Duration::ZERO).await?)
     }
 
     /// Says whose a customer is, or (`None`) leaves it to the rules again.
@@ -283,7 +292,24 @@ impl App {
         self.set_match(ws, customer, account, vec![self.trail(ws, deed)?]).await
     }
 
+    /// Once more whenever somebody else was first, who matched the customer by the rules.
     async fn set_match(
+        &self,
+        ws: &WorkspaceId,
+        customer: &CustomerId,
+        account: Option<&AccountId>,
+        beside: Vec<Write>,
+    ) -> Result<Matched, Refusal> {
+        for _ in 1..MATCHES_MAX {
+            match self.try_set_match(ws, customer, account, beside.clone()).await {
+                Err(refusal) if recompute::is_conflict(&refusal) => {}
+                other => return other,
+            }
+        }
+        self.try_set_match(ws, customer, account, beside).await
+    }
+
+    async fn try_set_match(
         &self,
         ws: &WorkspaceId,
         customer: &CustomerId,

@@ -5,12 +5,12 @@ mod plan;
 
 use crate::app::App;
 use crate::queue::Message;
-use crate::recompute::Batch;
+use crate::recompute::{self, Batch};
 use crate::refusal::Refusal;
 use crate::rows::{Fault, Row, RowError};
 use billfold_core::audit::{Action, Deed};
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
-use billfold_store::{Store, StoreError, Subject, Write};
+use billfold_store::{Intent, Store, StoreError, Subject, Write};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use plan::{Known, Plan, Planned};
 use serde::Serialize;
@@ -167,7 +167,7 @@ impl Import {
 
     async fn write_round(&mut self, planned: Vec<(Row, Planned)>) -> Result<(), Refusal> {
         let (store, ws) = (self.app.store().clone(), self.ws.clone());
-        self.mark_customers(&planned).await?;
+        let intents = self.announce_customers(&planned).await?;
         let written: Vec<(Vec<(Row, Planned)>, bool)> = stream::iter(transactions(planned))
             .map(|some| {
                 let (store, writes) = (&store, some.iter().flat_map(|(_, plan)| plan.writes.clone()).collect());
@@ -185,7 +185,7 @@ impl Import {
                 }
             }
         }
-        Ok(())
+        recompute::hand_over(&self.app, &ws, &intents).await
     }
 
     /// A row of a transaction that somebody else got in the way of.
@@ -224,16 +224,15 @@ impl Import {
         }
     }
 
-    /// Marks the customers who have to find their account again, before what moves them is written: a mark too many does
-    /// no harm.
-    async fn mark_customers(&mut self, planned: &[(Row, Planned)]) -> Result<(), Refusal> {
+    /// Says which customers have to find their account again, before what moves them is written.
+    async fn announce_customers(&mut self, planned: &[(Row, Planned)]) -> Result<Vec<Intent>, Refusal> {
         let accounts: BTreeSet<AccountId> =
             planned.iter().flat_map(|(_, plan)| plan.handover.accounts(&plan.id)).collect();
         let named: BTreeSet<CustomerId> = planned.iter().flat_map(|(_, plan)| plan.handover.customers()).collect();
         let customers = self.app.concerned(&self.ws, &accounts, &named).await?;
-        self.app.store().mark_all(&self.ws, &customers, self.app.stamp()?).await?;
+        let intents = recompute::announce_all(&self.app, &self.ws, &customers).await?;
         customers.into_iter().for_each(|customer| self.concern(customer));
-        Ok(())
+        Ok(intents)
     }
 }
 

@@ -10,11 +10,23 @@ use std::collections::BTreeSet;
 /// No writer lives longer: AWS ends every function after 15 minutes.
 const WRITERS_LIVE: SignedDuration = SignedDuration::from_mins(15);
 
+/// Subjects of one intent, which is one row.
+const SUBJECTS_MAX: usize = 1000;
+
 /// Says what is about to be changed. It is for the writer to take the intent away once the accounts are computed.
 pub(crate) async fn announce(app: &App, ws: &WorkspaceId, subjects: Vec<Subject>) -> Result<Intent, Refusal> {
     let intent = Intent::new(ws, subjects, app.now(), app.stamp()?);
     app.store().write_each(vec![intent.put()]).await?;
     Ok(intent)
+}
+
+/// The same of many.
+pub(crate) async fn announce_all(app: &App, ws: &WorkspaceId, subjects: &[Subject]) -> Result<Vec<Intent>, Refusal> {
+    let mut intents = Vec::new();
+    for some in subjects.chunks(SUBJECTS_MAX) {
+        intents.push(announce(app, ws, some.to_vec()).await?);
+    }
+    Ok(intents)
 }
 
 /// Takes intents away whose accounts are computed.
@@ -52,7 +64,7 @@ fn dead_before(app: &App) -> Timestamp {
 }
 
 /// Marks whom intents are about, and takes the intents away.
-pub(super) async fn hand_over(app: &App, ws: &WorkspaceId, intents: &[Intent]) -> Result<(), Refusal> {
+pub(crate) async fn hand_over(app: &App, ws: &WorkspaceId, intents: &[Intent]) -> Result<(), Refusal> {
     let subjects: BTreeSet<Subject> = intents.iter().flat_map(|intent| &intent.subjects).map(may_be_another).collect();
     app.store().mark_all(ws, &subjects.into_iter().collect::<Vec<_>>(), app.stamp()?).await?;
     forget(app, intents).await

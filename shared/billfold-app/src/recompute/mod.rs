@@ -12,7 +12,7 @@ mod matching;
 mod several;
 
 pub(crate) use catalogue::Catalogues;
-pub(crate) use intents::{Writers, announce, take_up, writers_may_live};
+pub(crate) use intents::{Writers, announce, announce_all, hand_over, take_up, writers_may_live};
 pub(crate) use several::work_on;
 
 use crate::app::App;
@@ -471,7 +471,8 @@ impl Rules {
     }
 }
 
-fn is_conflict(refusal: &Refusal) -> bool {
+/// Whether somebody else was first.
+pub(crate) fn is_conflict(refusal: &Refusal) -> bool {
     let source = refusal.source.as_ref().and_then(|source| source.downcast_ref::<StoreError>());
     matches!(source, Some(StoreError::Conflict))
 }

@@ -1,5 +1,6 @@
 //! Folding an event into the object it is about: decided by `billfold_core::fold`, written with a condition on the row's
-//! revision and with the mark of whom it counts for, then computed at once.
+//! revision after the intent that says whom it counts for (during a sync, and in the catalogue, with a mark), then computed
+//! at once.
 //!
 //! Every step may run twice. Events of one object are folded one after the other within a process, and share a fetch
 //! that began after they were received.
@@ -110,10 +111,14 @@ pub(crate) async fn fold(
     let folded = folder.fold().await;
     let customer = folded.as_ref().ok().cloned().flatten();
     let shown = folder.fold_what_it_shows_on(customer.as_ref()).await;
+    // Nobody knows what is stored, or will be in a moment. The event comes again, and finds what was intended.
+    if matches!(folded, Err(FoldError::Trouble(_))) || matches!(shown, Err(FoldError::Trouble(_))) {
+        return folded.and(shown).map(|_| ());
+    }
     if accounts == Accounts::AtOnce {
         let intents = std::mem::take(&mut *intents.lock().await);
         // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account. And also
-        // when something could not be read, because nobody may come back to what is stored by now.
+        // when Stripe did not show something, because nobody may come back to what is stored by now.
         let shown = shown.as_ref().ok().cloned().flatten();
         let mut no_news_of: BTreeSet<CustomerId> = customer.into_iter().chain(shown).collect();
         no_news_of.retain(|one| !intents.iter().any(|intent| intent.counts_for(one)));
