@@ -7,7 +7,8 @@ use billfold_app::{
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::run::{Run, Trigger};
 use billfold_sim::{AccountTruth, Dice, InvoiceTruth, Sim, Spec, Truth};
-use billfold_store::{Direction, ListQuery, SortBy, embedded};
+use billfold_store::embedded::{self, Gate};
+use billfold_store::{Direction, ListQuery, SortBy};
 use billfold_stripe::Base;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -135,6 +136,13 @@ impl World {
     /// The same Billfold, with the rates somewhere else.
     pub fn with_rates_at(&self, rates_url: &str) -> Self {
         self.with(Elsewhere { stripe: self.sim_base.clone(), rates_url: rates_url.to_owned() })
+    }
+
+    /// The same Billfold, whose calls to the store pass a gate.
+    pub fn behind(&self, gate: Gate) -> Self {
+        let elsewhere = Elsewhere { stripe: self.sim_base.clone(), rates_url: billfold_app::ECB_DAILY_URL.to_owned() };
+        let store = embedded::behind(gate, self.app.store());
+        Self::over(self.sim.clone(), elsewhere, store, Arc::default(), self.vault.clone())
     }
 
     fn with(&self, elsewhere: Elsewhere) -> Self {

@@ -4,12 +4,19 @@ use crate::world::World;
 use billfold_app::{ConnectRequest, Message, OtherData};
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::id::{AccountId, CustomerId, EndpointId};
+use billfold_core::matching::{Belongs, belongs};
 use billfold_core::run::Trigger;
 use billfold_sim::model::{Subscription, SubscriptionStatus};
 use billfold_sim::{Change, Kind, Version};
+use billfold_store::embedded::Fate;
 use billfold_store::{AccountRow, AccountRows, AccountSource, Intent, ListRow, Subject};
 use secrecy::SecretString;
+use serde_json::json;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::runtime::Handle;
 
 const MINUTE: i64 = 60;
 
@@ -180,4 +187,73 @@ async fn an_account_that_was_made_for_somebody_who_has_left_goes_away() {
         assert!(store.ledger(ws, &id).await.unwrap().is_none(), "{steps}");
         world.assert_exact().await;
     }
+}
+
+/// Somebody drains the marks of earlier changes while an account is given a domain, and whoever gives it dies afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_domain_is_given_away_finds_the_owner_whoever_drained_marks_before() {
+    let (world, _) = synced(16).await;
+    let (store, ws) = (world.app.store().clone(), world.ws.clone());
+    let mut domain = None;
+    for id in world.accounts().await.into_keys() {
+        for customer in store.account_rows(&ws, &id).await.unwrap().customers {
+            let rows = store.customer_rows(&ws, &customer).await.unwrap();
+            if let Some(Belongs::ToDomain { domain: owned, .. }) = rows.customer.as_ref().map(belongs) {
+                domain = Some((owned, customer));
+            }
+        }
+    }
+    let (domain, customer) = domain.unwrap();
+    let (app, recompute) = (world.app.clone(), Message::Recompute { workspace: ws.clone() });
+    let gate = move |operation: &str| {
+        if operation != "TransactWriteItems" {
+            return Fate::Served;
+        }
+        let drained = async { app.handle(&recompute, Duration::from_secs(60)).await };
+        tokio::task::block_in_place(|| Handle::current().block_on(drained));
+        Fate::NeverAnswered
+    };
+    let dying = world.behind(Arc::new(gate));
+    let given = serde_json::from_value(json!({"id": "acc_given", "name": "Given", "domain": domain})).unwrap();
+    let giving = tokio::spawn(async move { dying.app.give_account(&dying.ws, given).await.map(|_| ()) });
+    let id = AccountId::new("acc_given").unwrap();
+    while store.account_rows(&ws, &id).await.unwrap().account.is_none() {
+        tokio::task::yield_now().await;
+    }
+    giving.abort();
+    assert!(giving.await.is_err());
+    world.app.recover().await.unwrap();
+    world.work_off().await;
+    assert!(store.account_rows(&ws, &id).await.unwrap().customers.contains(&customer));
+}
+
+/// An account is taken away while somebody matches its customers by the rules.
+#[tokio::test(flavor = "multi_thread")]
+async fn taking_an_account_away_does_not_stop_half_way() {
+    let (world, _) = synced(16).await;
+    let (store, ws) = (world.app.store().clone(), world.ws.clone());
+    let given = serde_json::from_value(json!({"id": "acc_given", "name": "Given"})).unwrap();
+    world.app.give_account(&ws, given).await.unwrap();
+    let id = AccountId::new("acc_given").unwrap();
+    let mut moved = Vec::new();
+    for made in world.accounts().await.into_keys().filter(|made| *made != id).take(3) {
+        moved.extend(store.account_rows(&ws, &made).await.unwrap().customers);
+    }
+    for customer in &moved {
+        world.app.match_by_hand(&ws, customer, Some(&id)).await.unwrap();
+    }
+    // The first transaction gives up what the account owns, the second matches the first of its customers.
+    let customer = store.account_rows(&ws, &id).await.unwrap().customers[0].clone();
+    let (app, workspace, calls) = (world.app.clone(), ws.clone(), AtomicU32::new(0));
+    let gate = move |operation: &str| {
+        if operation == "TransactWriteItems" && calls.fetch_add(1, Ordering::SeqCst) == 1 {
+            let matched = app.match_by_hand(&workspace, &customer, None);
+            tokio::task::block_in_place(|| Handle::current().block_on(matched)).unwrap();
+        }
+        Fate::Served
+    };
+    world.behind(Arc::new(gate)).app.remove_account(&ws, &id).await.unwrap();
+    world.work_off().await;
+    assert!(store.account_rows(&ws, &id).await.unwrap().is_nothing());
+    world.assert_exact().await;
 }
