@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::queue::{Handled, Message};
 use crate::recompute;
-use crate::refusal::Refusal;
+use crate::refusal::{Kind, Refusal};
 use billfold_core::audit::{Action, Deed};
 use billfold_core::connection::Connection;
 use billfold_core::id::WorkspaceId;
@@ -11,10 +11,10 @@ use billfold_core::webhook::{Known, Webhook};
 use billfold_store::Erase;
 use std::time::Duration;
 
-/// Passes over everything before a worker is given back.
-const PASSES_MAX: u32 = 8;
-/// Whoever is at work now; only one that was stopped takes longer.
-const WRITERS_ARE_DONE_IN: Duration = Duration::from_secs(2);
+/// Passes over everything before a worker is given back, or whoever asks an answer.
+const PASSES_MAX: u32 = 20;
+/// How long whoever is at work is waited for before the next pass. A sync notices within 15 seconds that it is cancelled.
+const WRITERS_ARE_DONE_IN: Duration = Duration::from_secs(1);
 
 impl App {
     /// Erases everything that Billfold holds for a workspace: the key at once, the rest soon.
@@ -30,7 +30,10 @@ impl App {
     /// Erases what was read with another key, before a new one is kept.
     pub(crate) async fn erase_synced(&self, ws: &WorkspaceId) -> Result<(), Refusal> {
         self.disconnect(ws).await?;
-        let erased = self.store().erase(ws, Erase::Synced).await?;
+        let Some(erased) = erase(self, ws, Erase::Synced).await? else {
+            let detail = "Something is still at work with what is to be erased; send it again in a minute.";
+            return Err(Refusal::new(Kind::Unavailable, "still_erasing", detail));
+        };
         let forget = |connection: &mut Connection| *connection = Connection::default();
         self.store().change_connection(ws, forget).await?;
         self.store().change_known(ws, |known| *known = Known::default()).await?;
@@ -54,23 +57,27 @@ pub(crate) async fn work(app: &App, ws: &WorkspaceId) -> Result<Handled, Refusal
         app.store().delete_endpoint(&endpoint).await?;
         app.endpoints().forget(&endpoint);
     }
-    if recompute::writers_may_live(app, ws).await? {
-        return Ok(Handled::Again(WRITERS_ARE_DONE_IN));
-    }
-    let mut erased = 0u64;
-    // Once more each time, until a whole pass finds nothing: that is the proof.
-    for pass in 0..PASSES_MAX {
-        let rows = app.store().erase(ws, Erase::Everything).await?;
-        erased = erased.saturating_add(rows);
-        if rows == 0 {
-            break;
-        }
-        if pass == PASSES_MAX.saturating_sub(1) {
-            tracing::warn!(workspace = %ws, rows, "something is still being written; erasing goes on");
-            return Ok(Handled::Again(Duration::from_secs(10)));
-        }
-    }
+    let Some(erased) = erase(app, ws, Erase::Everything).await? else {
+        tracing::warn!(workspace = %ws, "something is still being written; erasing goes on");
+        return Ok(Handled::Again(Duration::from_secs(10)));
+    };
     app.erase_trail(ws, erased).await?;
     tracing::info!(workspace = %ws, erased, "a workspace was erased");
     Ok(Handled::Done)
+}
+
+/// Erases again and again, until a whole pass finds nothing and nobody is left who could write: that is the proof. How many
+/// rows that were, or `None` if there is no end to it now.
+async fn erase(app: &App, ws: &WorkspaceId, what: Erase) -> Result<Option<u64>, Refusal> {
+    let mut erased = 0u64;
+    for _ in 0..PASSES_MAX {
+        let rows = app.store().erase(ws, what, recompute::dead_before(app)).await?;
+        erased = erased.saturating_add(rows);
+        if recompute::writers_may_live(app, ws).await? {
+            tokio::time::sleep(WRITERS_ARE_DONE_IN).await;
+        } else if rows == 0 {
+            return Ok(Some(erased));
+        }
+    }
+    Ok(None)
 }

@@ -68,6 +68,23 @@ pub enum Message {
     },
 }
 
+impl Message {
+    /// Whom it is for.
+    #[must_use]
+    pub fn workspace(&self) -> &WorkspaceId {
+        match self {
+            Self::Sync { workspace, .. }
+            | Self::Recompute { workspace }
+            | Self::RecomputeShard { workspace, .. }
+            | Self::Event { workspace, .. }
+            | Self::Events { workspace }
+            | Self::Coupon { workspace, .. }
+            | Self::Invoices { workspace, .. }
+            | Self::Erase { workspace } => workspace,
+        }
+    }
+}
+
 /// A message could not be handed over: nothing happened, and the caller must not say that it did.
 #[derive(Debug, thiserror::Error)]
 #[error("the queue did not take a message")]

@@ -87,7 +87,7 @@ mod tests {
         assert!(second.is_some() && second != first);
         // The revision is no row of the catalogue, and goes with it.
         assert_eq!(store.catalogue(&acme).await.unwrap(), []);
-        store.erase(&acme, crate::Erase::Synced).await.unwrap();
+        store.erase(&acme, crate::Erase::Synced, Timestamp::MAX).await.unwrap();
         assert_eq!(store.catalogue_revision(&acme).await.unwrap(), None);
     }
 

@@ -39,7 +39,7 @@ pub struct Mark {
 /// What a writer is about to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// Whom it may come to count for.
+    /// Whom it may come to count for; nobody, if it only says that somebody is at work.
     pub subjects: Vec<Subject>,
     key: Key,
 }
@@ -164,6 +164,16 @@ impl Store {
         Ok(())
     }
 
+    /// Whether somebody has intended something at a time or later.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn is_intended_since(&self, ws: &WorkspaceId, time: Timestamp) -> Result<bool, StoreError> {
+        let sort = Sorted::Above(key::intent(ws, time, 0).sort);
+        let range = Range { sort, limit: Some(1), ..Range::all(key::intents(ws)) };
+        Ok(!self.query_page(&range, None).await?.0.is_empty())
+    }
+
     /// What writers are about to change, the oldest first; of those only that were written before a time, if one is given.
     ///
     /// # Errors
@@ -188,6 +198,10 @@ pub(crate) fn intent(row: &Row) -> Result<Intent, StoreError> {
     let corrupt = || StoreError::corrupt(row.name(), "it is not an intent");
     let partition = row.text(attribute::PK).ok_or_else(corrupt)?.to_owned();
     let key = Key { partition, sort: row.sort_key().to_owned() };
-    let subjects = row.body_text()?.split('\n').map(|text| Subject::from_text(text).ok_or_else(corrupt));
+    let subjects = row
+        .body_text()?
+        .split('\n')
+        .filter(|text| !text.is_empty())
+        .map(|text| Subject::from_text(text).ok_or_else(corrupt));
     Ok(Intent { subjects: subjects.collect::<Result<_, _>>()?, key })
 }

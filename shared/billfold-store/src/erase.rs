@@ -11,6 +11,7 @@ use crate::key::{self, Key, SHARDS};
 use billfold_core::facts::Invoice;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::matching::ExternalId;
+use jiff::Timestamp;
 
 /// Rows of a list that are erased together.
 const PAGE: usize = 500;
@@ -25,11 +26,12 @@ pub enum Erase {
 }
 
 impl Store {
-    /// Erases what a workspace has; how many rows that were.
+    /// Erases what a workspace has; how many rows that were. Intents stay that were not written before a time: their
+    /// writers may be at work.
     ///
     /// # Errors
     /// [`StoreError`] of the store; calling again goes on.
-    pub async fn erase(&self, ws: &WorkspaceId, what: Erase) -> Result<u64, StoreError> {
+    pub async fn erase(&self, ws: &WorkspaceId, what: Erase, dead_before: Timestamp) -> Result<u64, StoreError> {
         let mut erased = self.erase_accounts(ws, what).await?;
         erased = erased.saturating_add(self.erase_unmatched(ws).await?);
         for shard in 0..SHARDS {
@@ -37,7 +39,7 @@ impl Store {
             erased = erased.saturating_add(self.erase_partition(&key::catalogue_partition(ws, shard)).await?);
             erased = erased.saturating_add(self.erase_partition(&key::ledgers_partition(ws, shard)).await?);
         }
-        erased = erased.saturating_add(self.erase_intended(ws, what).await?);
+        erased = erased.saturating_add(self.erase_intended(ws, what, dead_before).await?);
         self.write(Write::delete(key::catalogue_revision(ws), When::Always)).await?;
         erased = erased.saturating_add(self.erase_runs(ws).await?);
         if what == Erase::Everything {
@@ -124,9 +126,9 @@ impl Store {
     }
 
     /// The same of those that somebody was about to take.
-    async fn erase_intended(&self, ws: &WorkspaceId, what: Erase) -> Result<u64, StoreError> {
+    async fn erase_intended(&self, ws: &WorkspaceId, what: Erase, before: Timestamp) -> Result<u64, StoreError> {
         let mut erased = 0u64;
-        for intent in self.intents(ws, None).await? {
+        for intent in self.intents(ws, Some(before)).await? {
             for subject in &intent.subjects {
                 erased = erased.saturating_add(match subject {
                     // It may be half made; one that was given stays as it is.

@@ -157,7 +157,7 @@ async fn does(store: &Store, ws: &WorkspaceId, deed: &Deed) {
             store.change_settings(ws, |settings: &mut Option<u8>| *settings = Some(number)).await.unwrap();
         }
         Deed::Erase(all) => {
-            store.erase(ws, if all { Erase::Everything } else { Erase::Synced }).await.unwrap();
+            store.erase(ws, if all { Erase::Everything } else { Erase::Synced }, Timestamp::MAX).await.unwrap();
         }
     }
 }

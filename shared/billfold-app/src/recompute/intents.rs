@@ -1,7 +1,8 @@
 //! What writers say before they write: whoever dies between the facts and the accounts is found by it.
 
 use crate::app::App;
-use crate::refusal::Refusal;
+use crate::refusal::{Kind, Refusal};
+use billfold_core::connection::Connection;
 use billfold_core::id::WorkspaceId;
 use billfold_store::{Intent, Subject};
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,30 @@ pub(crate) async fn announce(app: &App, ws: &WorkspaceId, subjects: Vec<Subject>
     Ok(intent)
 }
 
+/// Says that somebody is at work, and will write what it has still to read. An erasure waits for it.
+pub(crate) async fn at_work(app: &App, ws: &WorkspaceId) -> Result<Intent, Refusal> {
+    announce(app, ws, Vec::new()).await
+}
+
+/// Says what an event is about to change, if what it was told to is still connected: whoever erases a workspace or what
+/// was read with another key disconnects first, and looks for intents afterwards.
+pub(crate) async fn announce_event(
+    app: &App,
+    ws: &WorkspaceId,
+    subjects: Vec<Subject>,
+    connected: &Connection,
+) -> Result<Intent, Refusal> {
+    let intent = announce(app, ws, subjects).await?;
+    let since = |connection: &Connection| connection.active_key().map(|key| key.connected_at);
+    let now = since(&app.store().connection(ws).await?);
+    if now.is_some() && now == since(connected) {
+        return Ok(intent);
+    }
+    forget(app, &[intent]).await?;
+    let detail = "Stripe was disconnected, or connected with another key, while an event was read.";
+    Err(Refusal::new(Kind::Unavailable, "connection_changed", detail))
+}
+
 /// The same of many.
 pub(crate) async fn announce_all(app: &App, ws: &WorkspaceId, subjects: &[Subject]) -> Result<Vec<Intent>, Refusal> {
     let mut intents = Vec::new();
@@ -30,7 +55,7 @@ pub(crate) async fn announce_all(app: &App, ws: &WorkspaceId, subjects: &[Subjec
 }
 
 /// Takes intents away whose accounts are computed.
-pub(super) async fn forget(app: &App, intents: &[Intent]) -> Result<(), Refusal> {
+pub(crate) async fn forget(app: &App, intents: &[Intent]) -> Result<(), Refusal> {
     app.store().write_each(intents.iter().map(Intent::forget).collect()).await?;
     Ok(())
 }
@@ -45,8 +70,7 @@ pub(crate) enum Writers {
 
 /// Whether somebody may be about to write, and will not be stopped by what is read from now on.
 pub(crate) async fn writers_may_live(app: &App, ws: &WorkspaceId) -> Result<bool, Refusal> {
-    let store = app.store();
-    Ok(store.intents(ws, None).await?.len() > store.intents(ws, Some(dead_before(app))).await?.len())
+    Ok(app.store().is_intended_since(ws, dead_before(app)).await?)
 }
 
 /// Marks whom writers have left behind.
@@ -59,7 +83,7 @@ pub(crate) async fn take_up(app: &App, ws: &WorkspaceId, writers: Writers) -> Re
 }
 
 /// Whoever wrote an intent before this time is dead.
-fn dead_before(app: &App) -> Timestamp {
+pub(crate) fn dead_before(app: &App) -> Timestamp {
     app.now().checked_sub(WRITERS_LIVE).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

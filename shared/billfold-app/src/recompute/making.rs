@@ -1,8 +1,9 @@
 //! New accounts: nothing is stored of them, so each row is written by itself, at half the price of a transaction. Who
 //! else makes one loses a row at least, and computes it again; an account whose maker was stopped is found by its intent.
 
+use super::Batch;
 use super::account::Computed;
-use super::{Batch, announce};
+use super::intents::announce;
 use crate::refusal::Refusal;
 use billfold_core::id::{AccountId, CustomerId};
 use billfold_store::{Subject, Write};

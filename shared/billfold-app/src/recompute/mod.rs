@@ -12,7 +12,9 @@ mod matching;
 mod several;
 
 pub(crate) use catalogue::Catalogues;
-pub(crate) use intents::{Writers, announce, announce_all, hand_over, take_up, writers_may_live};
+pub(crate) use intents::{
+    Writers, announce_all, announce_event, at_work, dead_before, forget, hand_over, take_up, writers_may_live,
+};
 pub(crate) use several::work_on;
 
 use crate::app::App;

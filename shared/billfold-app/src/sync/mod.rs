@@ -161,23 +161,7 @@ impl App {
     /// Does what a message says, for at most about `work_for`. Never fails: what went wrong is in the run, or the message
     /// is to be delivered again.
     pub async fn handle(&self, message: &Message, work_for: Duration) -> Handled {
-        let done = match message {
-            Message::Sync { workspace, run } => worker::work(self, workspace, run, work_for).await,
-            Message::Recompute { workspace } => crate::recompute::work(self, workspace).await,
-            Message::RecomputeShard { workspace, shard } => {
-                crate::recompute::work_on_shard(self, workspace, *shard, work_for).await
-            }
-            Message::Erase { workspace } => crate::erase::work(self, workspace).await,
-            Message::Event { workspace, event } => crate::webhook::fold::work(self, workspace, event).await,
-            Message::Coupon { workspace, coupon, holder } => {
-                crate::coupons::work(self, workspace, coupon, holder).await
-            }
-            Message::Invoices { workspace, customer, subscription } => {
-                crate::asked::work(self, workspace, customer, subscription).await
-            }
-            Message::Events { workspace } => crate::webhook::gaps::work(self, workspace).await,
-        };
-        done.unwrap_or_else(|error| {
+        self.try_handle(message, work_for).await.unwrap_or_else(|error| {
             if error.kind == Kind::Upstream {
                 tracing::warn!(?message, error = %chain(&error), "a message waits for Stripe");
                 return Handled::Again(Duration::from_secs(15));
@@ -186,6 +170,34 @@ impl App {
             tracing::error!(?message, error = %chain(&error), again_s = again.as_secs(), "a message could not be handled");
             if error.kind == Kind::Unavailable { Handled::Again(again) } else { Handled::Failed(again) }
         })
+    }
+
+    async fn try_handle(&self, message: &Message, work_for: Duration) -> Result<Handled, Refusal> {
+        let ws = match message {
+            Message::Erase { workspace } => return crate::erase::work(self, workspace).await,
+            // It says what it is about to change.
+            Message::Event { workspace, event } => return crate::webhook::fold::work(self, workspace, event).await,
+            other => other.workspace(),
+        };
+        // Whoever erases waits for what this will write.
+        let at_work = recompute::at_work(self, ws).await?;
+        let done = match message {
+            Message::Sync { workspace, run } => worker::work(self, workspace, run, work_for).await,
+            Message::Recompute { workspace } => crate::recompute::work(self, workspace).await,
+            Message::RecomputeShard { workspace, shard } => {
+                crate::recompute::work_on_shard(self, workspace, *shard, work_for).await
+            }
+            Message::Erase { .. } | Message::Event { .. } => Ok(Handled::Done),
+            Message::Coupon { workspace, coupon, holder } => {
+                crate::coupons::work(self, workspace, coupon, holder).await
+            }
+            Message::Invoices { workspace, customer, subscription } => {
+                crate::asked::work(self, workspace, customer, subscription).await
+            }
+            Message::Events { workspace } => crate::webhook::gaps::work(self, workspace).await,
+        };
+        recompute::forget(self, &[at_work]).await?;
+        done
     }
 }
 

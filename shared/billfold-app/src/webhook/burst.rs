@@ -110,11 +110,8 @@ async fn fold_together(app: &App, ws: &WorkspaceId, events: &[&Delivered]) -> Re
         return Ok(Vec::new());
     }
     burst.decide(&Listed::of(&lease, known));
-    if burst.fetch(&connection).await? && app.store().connection(ws).await?.active_key().is_none() {
-        // It was disconnected meanwhile, and is perhaps erased.
-        return Ok(Vec::new());
-    }
-    burst.write().await?;
+    burst.fetch(&connection).await?;
+    burst.write(&connection).await?;
     burst.remember().await;
     let intents = Vec::from_iter(burst.intent.take());
     recompute::work_on(app, ws, &intents, &burst.no_news_of()).await?;
@@ -260,7 +257,7 @@ impl<'a> Burst<'a> {
 
     /// Fetches what could not be placed, each object once: the answer is newer than all events of the burst, and than
     /// others that wait.
-    async fn fetch(&mut self, connection: &Connection) -> Result<bool, FoldError> {
+    async fn fetch(&mut self, connection: &Connection) -> Result<(), FoldError> {
         let (app, ws, folding) = (self.app, self.ws, self.app.folding());
         let mut wanted = Vec::new();
         for (place, object) in &mut self.objects {
@@ -279,7 +276,7 @@ impl<'a> Burst<'a> {
             }
         }
         if wanted.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         // Whatever keeps it from being fetched, or from being fetched soon, is dealt with where it is folded by itself.
         let stripe = app.stripe_of(ws, connection).await.ok().flatten();
@@ -307,7 +304,7 @@ impl<'a> Burst<'a> {
                 self.left.append(&mut object.unclear);
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Remembers what was fetched, once it is stored.
@@ -323,7 +320,7 @@ impl<'a> Burst<'a> {
     }
 
     /// Writes what was decided, after the intent that says whom it counts for. Whoever lost a race is left.
-    async fn write(&mut self) -> Result<(), FoldError> {
+    async fn write(&mut self, connected: &Connection) -> Result<(), FoldError> {
         let mut pending: Vec<(FactPlace, Pending)> = Vec::new();
         for (place, object) in &mut self.objects {
             let Some(decided) = object.pending.take() else { continue };
@@ -333,7 +330,8 @@ impl<'a> Burst<'a> {
         let stored = pending.iter().filter(|(_, pending)| pending.decision == Decision::Store);
         let subjects: BTreeSet<Subject> = stored.filter_map(|(_, pending)| pending.subject.clone()).collect();
         if !subjects.is_empty() {
-            self.intent = Some(recompute::announce(self.app, self.ws, subjects.into_iter().collect()).await?);
+            let subjects = subjects.into_iter().collect();
+            self.intent = Some(recompute::announce_event(self.app, self.ws, subjects, connected).await?);
         }
         // A row by itself costs half of one in a transaction, which an invoice of several rows needs.
         let (alone, whole): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(_, pending)| pending.writes.len() == 1);

@@ -14,6 +14,7 @@ use crate::recompute;
 use crate::refusal::{Refusal, chain};
 use crate::sync::page::{endpoint_of, follow, reading};
 use crate::sync::{Stopped, problem};
+use billfold_core::connection::Connection;
 use billfold_core::event::{About, is_complete};
 use billfold_core::facts::{Fact, Invoice, Kind};
 use billfold_core::fold::{Decision, Source, decide_touched};
@@ -64,11 +65,8 @@ impl From<Stopped> for FoldError {
     }
 }
 
-/// Folds a delivered event, if anything is connected.
+/// Folds a delivered event.
 pub(crate) async fn work(app: &App, ws: &WorkspaceId, event: &Delivered) -> Result<Handled, Refusal> {
-    if app.store().connection(ws).await?.active_key().is_none() {
-        return Ok(Handled::Done);
-    }
     match fold(app, ws, None, event, Accounts::AtOnce).await {
         Ok(()) => Ok(Handled::Done),
         Err(error) => failed(app, ws, &event.id, error).await,
@@ -93,7 +91,7 @@ pub(crate) async fn failed(app: &App, ws: &WorkspaceId, what: &str, error: FoldE
     Ok(Handled::Done)
 }
 
-/// Folds an event. `stripe` is asked where need be; the connected key if there is none.
+/// Folds an event, if anything is connected. `stripe` is asked where need be; the connected key if there is none.
 pub(crate) async fn fold(
     app: &App,
     ws: &WorkspaceId,
@@ -105,8 +103,12 @@ pub(crate) async fn fold(
     if app.folding().is_done(ws, &event.id) {
         return Ok(());
     }
-    let intents = Mutex::default();
-    let intends = (accounts == Accounts::AtOnce).then_some(&intents);
+    let connected = app.store().connection(ws).await?;
+    if connected.active_key().is_none() {
+        return Ok(());
+    }
+    let intends = Intends { connected, intents: Mutex::default() };
+    let intends = (accounts == Accounts::AtOnce).then_some(&intends);
     let folder = Folder { app, ws, stripe, event, kind, id, intends };
     let folded = folder.fold().await;
     let customer = folded.as_ref().ok().cloned().flatten();
@@ -115,8 +117,8 @@ pub(crate) async fn fold(
     if matches!(folded, Err(FoldError::Trouble(_))) || matches!(shown, Err(FoldError::Trouble(_))) {
         return folded.and(shown).map(|_| ());
     }
-    if accounts == Accounts::AtOnce {
-        let intents = std::mem::take(&mut *intents.lock().await);
+    if let Some(intends) = intends {
+        let intents = std::mem::take(&mut *intends.intents.lock().await);
         // Also when nothing was new: perhaps somebody stored this very event and was stopped before the account. And also
         // when Stripe did not show something, because nobody may come back to what is stored by now.
         let shown = shown.as_ref().ok().cloned().flatten();
@@ -146,7 +148,14 @@ pub(super) struct Folder<'a> {
     pub(super) kind: Kind,
     pub(super) id: &'a str,
     /// What is intended, where the accounts are computed by whoever folds; else what is written is marked.
-    pub(super) intends: Option<&'a Mutex<Vec<Intent>>>,
+    pub(super) intends: Option<&'a Intends>,
+}
+
+/// What is intended with an event.
+pub(super) struct Intends {
+    /// What it was told to.
+    connected: Connection,
+    intents: Mutex<Vec<Intent>>,
 }
 
 /// Until when pages may have confirmed rows without writing them.
@@ -417,10 +426,10 @@ impl Folder<'_> {
         let subject = candidate.subject().filter(|_| decision == Decision::Store);
         match (subject, self.intends) {
             (None, _) => write_fact(self.app.store(), &candidate.place, writes).await,
-            (Some(subject), Some(intents)) if subject != Subject::Everything => {
+            (Some(subject), Some(Intends { connected, intents })) if subject != Subject::Everything => {
                 let mut intents = intents.lock().await;
                 if !intents.iter().any(|intent| intent.subjects.contains(&subject)) {
-                    intents.push(recompute::announce(self.app, self.ws, vec![subject]).await?);
+                    intents.push(recompute::announce_event(self.app, self.ws, vec![subject], connected).await?);
                 }
                 write_fact(self.app.store(), &candidate.place, writes).await
             }

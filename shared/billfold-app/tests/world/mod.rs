@@ -40,11 +40,6 @@ impl Clock for SimClock {
     }
 }
 
-fn workspace_of(message: &Message) -> WorkspaceId {
-    let message = serde_json::to_value(message).unwrap();
-    WorkspaceId::new(message["workspace"].as_str().unwrap()).unwrap()
-}
-
 #[derive(Default)]
 struct Mailbox {
     waiting: Mutex<VecDeque<Message>>,
@@ -54,7 +49,7 @@ struct Mailbox {
 
 impl Queue for Mailbox {
     fn send(&self, message: Message, _: Duration) -> BoxFuture<'_, Result<(), QueueError>> {
-        let full = self.full_for.lock().unwrap().contains(&workspace_of(&message));
+        let full = self.full_for.lock().unwrap().contains(message.workspace());
         if !full {
             self.waiting.lock().unwrap().push_back(message);
         }
@@ -238,7 +233,7 @@ impl World {
 
     /// Whom the messages that wait are for.
     pub fn messages_for(&self) -> Vec<WorkspaceId> {
-        self.mailbox.waiting.lock().unwrap().iter().map(workspace_of).collect()
+        self.mailbox.waiting.lock().unwrap().iter().map(|message| message.workspace().clone()).collect()
     }
 
     /// Nobody gets the messages that wait.

@@ -1,7 +1,7 @@
 //! Writers who die between what they store and what follows from it: nothing is left as they left it.
 
 use crate::world::World;
-use billfold_app::{ConnectRequest, Message, OtherData};
+use billfold_app::{ConnectRequest, Handled, Message, OtherData};
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::id::{AccountId, CustomerId, EndpointId};
 use billfold_core::matching::{Belongs, belongs};
@@ -9,7 +9,8 @@ use billfold_core::run::Trigger;
 use billfold_sim::model::{Subscription, SubscriptionStatus};
 use billfold_sim::{Change, Kind, Version};
 use billfold_store::embedded::Fate;
-use billfold_store::{AccountRow, AccountRows, AccountSource, Intent, ListRow, Subject};
+use billfold_store::{AccountRow, AccountRows, AccountSource, Erase, Intent, ListRow, Store, Subject};
+use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -256,4 +257,45 @@ async fn taking_an_account_away_does_not_stop_half_way() {
     world.work_off().await;
     assert!(store.account_rows(&ws, &id).await.unwrap().is_nothing());
     world.assert_exact().await;
+}
+
+/// Whoever erases finds no intent, because it is written in the next moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_was_read_before_an_erasure_leaves_nothing_after_it() {
+    let (world, endpoint) = synced(17).await;
+    change(&world, &endpoint).await;
+    let (app, ws, writes) = (world.app.clone(), world.ws.clone(), AtomicU32::new(0));
+    let gate = move |operation: &str| {
+        if operation == "PutItem" && writes.fetch_add(1, Ordering::SeqCst) == 0 {
+            let erased = async {
+                app.erase_workspace(&ws).await.unwrap();
+                app.handle(&Message::Erase { workspace: ws.clone() }, Duration::from_secs(60)).await
+            };
+            let erased = tokio::task::block_in_place(|| Handle::current().block_on(erased));
+            assert_eq!(erased, Handled::Done);
+        }
+        Fate::Served
+    };
+    let late = world.behind(Arc::new(gate));
+    late.take_messages_of(&world);
+    assert!(matches!(late.work_once().await, Handled::Again(_)));
+    assert_eq!(late.work_once().await, Handled::Done);
+    let left = world.app.store().erase(&world.ws, Erase::Everything, Timestamp::MAX).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+/// It says so before it reads anything, and is waited for.
+#[tokio::test]
+async fn an_erasure_waits_for_whoever_is_at_work() {
+    let world = synced(18).await.0;
+    let (store, ws) = (world.app.store(), &world.ws);
+    let at_work = Intent::new(ws, Vec::new(), world.app.now(), 1);
+    store.write_each(vec![at_work.put()]).await.unwrap();
+    world.app.erase_workspace(ws).await.unwrap();
+    tokio::time::pause();
+    assert!(matches!(world.work_once().await, Handled::Again(_)));
+    let customer = CustomerId::new("cus_late").unwrap();
+    store.write_each(vec![Store::mark(ws, &Subject::Customer(customer), 1), at_work.forget()]).await.unwrap();
+    assert_eq!(world.work_once().await, Handled::Done);
+    assert!(!store.is_marked(ws).await.unwrap());
 }

@@ -469,8 +469,8 @@ async fn erasing_leaves_nothing() {
         store.existing_accounts(&ws(), &both).await.unwrap().into_iter().collect::<Vec<_>>(),
         std::slice::from_ref(&account.id)
     );
-    assert!(store.erase(&ws(), Erase::Everything).await.unwrap() >= 12);
-    assert_eq!(store.erase(&ws(), Erase::Everything).await.unwrap(), 0);
+    assert!(store.erase(&ws(), Erase::Everything, Timestamp::MAX).await.unwrap() >= 12);
+    assert_eq!(store.erase(&ws(), Erase::Everything, Timestamp::MAX).await.unwrap(), 0);
     assert!(store.workspaces().await.unwrap().is_empty());
     assert!(store.customer_rows(&ws(), &cus("cus_1")).await.unwrap().customer.is_none());
     assert!(store.account_rows(&ws(), &account.id).await.unwrap().account.is_none());
