@@ -4,6 +4,7 @@
 //! A call takes microseconds and is made where it is awaited; before it the others have their turn, because whoever makes
 //! many calls would never wait.
 
+use crate::checkpoints::Checkpoints;
 use crate::client::{Action, BATCH_KEYS_MAX, Page, Range, Sorted, TRANSACTION_ACTIONS_MAX, Table, Transacted, When};
 use crate::error::StoreError;
 use crate::item::{Item, NewRow, Row, Value, attribute};
@@ -15,9 +16,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The most bytes of a row, as in DynamoDB: names and values.
 const ROW_BYTES_MAX: usize = 400 * 1024;
@@ -28,13 +27,10 @@ const STATEMENTS_KEPT: usize = 64;
 
 /// The version of the file.
 const VERSION: i64 = 2;
-/// What is written goes to the log first, and from there into the file by somebody else (`Checkpoints`), because that
-/// waits for the disk. Only if that cannot keep up is the log emptied by whoever writes, at 256 MB: of a million objects
-/// that took a sixth of the time at 64 MB. It goes back to 64 MB afterwards.
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 65536;
-    PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -49152; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000;";
-/// Writes after which the log is worth being emptied.
-const WRITES_A_CHECKPOINT: usize = 10_000;
+/// What is written goes to the log first, and from there into the file by `Checkpoints` and nobody else. A log's file is kept
+/// up to 256 MB, because cutting it waits for the disk.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;
+    PRAGMA journal_size_limit = 268435456; PRAGMA cache_size = -49152; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000;";
 
 /// Attributes that have a column, in the order of the columns.
 const COLUMNS: [&str; 8] = [
@@ -69,40 +65,8 @@ const DELETE: &str = "DELETE FROM rows WHERE pk = ?1 AND sk = ?2";
 
 /// The table. One connection reads and writes, because what one has read another's writing would make it forget.
 pub(crate) struct Sqlite {
-    connection: Mutex<Connection>,
+    connection: Arc<Mutex<Connection>>,
     checkpoints: Option<Checkpoints>,
-}
-
-/// Empties the log, in a thread that ends with the table.
-struct Checkpoints {
-    due: SyncSender<()>,
-    writes: AtomicUsize,
-}
-
-impl Checkpoints {
-    fn start(path: &Path) -> Result<Self, StoreError> {
-        let connection = Connection::open(path).map_err(cannot_open)?;
-        connection.execute_batch(PRAGMAS).map_err(cannot_open)?;
-        let (due, dues) = mpsc::sync_channel::<()>(1);
-        let empty = move || {
-            while dues.recv().is_ok() {
-                if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)") {
-                    tracing::warn!(%error, "the log of the store could not be emptied; it is tried again");
-                }
-            }
-        };
-        let started = std::thread::Builder::new().name("checkpoints".into()).spawn(empty);
-        started.map_err(|error| StoreError::Engine(error.to_string()))?;
-        Ok(Self { due, writes: AtomicUsize::new(0) })
-    }
-
-    fn count(&self, writes: usize) {
-        if self.writes.fetch_add(writes, Ordering::Relaxed).saturating_add(writes) >= WRITES_A_CHECKPOINT {
-            self.writes.store(0, Ordering::Relaxed);
-            // One that is under way, or that nobody does any more, is as good.
-            self.due.try_send(()).ok();
-        }
-    }
 }
 
 impl fmt::Debug for Sqlite {
@@ -114,16 +78,15 @@ impl fmt::Debug for Sqlite {
 impl Sqlite {
     pub(crate) fn memory() -> Result<Self, StoreError> {
         let connection = prepared(Connection::open_in_memory().map_err(cannot_open)?)?;
-        Ok(Self { connection: Mutex::new(connection), checkpoints: None })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), checkpoints: None })
     }
 
     /// In a file, which is made if it is not there. What is written survives the death of the process at once, and that of
     /// the machine within moments: what a power failure could take, the next sync or the events of Stripe bring back.
     pub(crate) fn file(path: &Path) -> Result<Self, StoreError> {
-        let connection = Connection::open(path).map_err(cannot_open)?;
-        connection.execute_batch(PRAGMAS).map_err(cannot_open)?;
-        let connection = prepared(connection)?;
-        Ok(Self { connection: Mutex::new(connection), checkpoints: Some(Checkpoints::start(path)?) })
+        let connection = Arc::new(Mutex::new(prepared(open(path)?)?));
+        let checkpoints = Some(Checkpoints::start(path, Arc::clone(&connection))?);
+        Ok(Self { connection, checkpoints })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -252,6 +215,13 @@ impl Table for Sqlite {
             self.write_where_it_holds(actions, |_| true)
         })
     }
+}
+
+/// A connection to a file, which is made if it is not there.
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(cannot_open)?;
+    connection.execute_batch(PRAGMAS).map_err(cannot_open)?;
+    Ok(connection)
 }
 
 /// A connection to a file of this version; a new file becomes one.
