@@ -5,6 +5,7 @@ use crate::error::StoreError;
 use crate::item::{Item, NewRow, Row, Value};
 use crate::key::Key;
 use futures::future::BoxFuture;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,25 @@ pub(crate) trait Table: fmt::Debug + Send + Sync {
 
     /// Puts and deletes rows, each by itself and all different: the places of those whose condition did not hold.
     fn each<'a>(&'a self, actions: &'a [Action]) -> BoxFuture<'a, Result<Vec<usize>, StoreError>>;
+
+    /// The same in steps, all rows different: each action is somebody's, and who loses one has no part in the steps after
+    /// it. Who has lost.
+    fn steps(&self, steps: Vec<Step>) -> BoxFuture<'_, Result<BTreeSet<usize>, StoreError>> {
+        Box::pin(async move {
+            let mut lost = BTreeSet::new();
+            for mut step in steps {
+                step.retain(|(whose, _)| !lost.contains(whose));
+                let (whose, actions): (Vec<usize>, Vec<Action>) = step.into_iter().unzip();
+                let failed = self.each(&actions).await?;
+                lost.extend(failed.into_iter().filter_map(|place| whose.get(place).copied()));
+            }
+            Ok(lost)
+        })
+    }
 }
+
+/// Actions of one step, and whose they are.
+pub(crate) type Step = Vec<(usize, Action)>;
 
 /// Rows, and where the next page begins if there is one.
 pub(crate) type Page = (Vec<Row>, Option<Item>);
@@ -223,12 +242,36 @@ impl Store {
     /// # Errors
     /// [`StoreError`] of the store. Some may be written then.
     pub async fn write_each(&self, writes: Vec<Write>) -> Result<Vec<usize>, StoreError> {
-        if let Some(write) = writes.iter().find(|write| crate::catalogue::changes_it(write)) {
-            return Err(StoreError::Refused(format!("{write:?} is of the catalogue, and needs a transaction").into()));
-        }
-        let actions: Vec<Action> = writes.into_iter().map(|write| write.0).collect();
+        let actions = writes.into_iter().map(by_itself).collect::<Result<Vec<Action>, _>>()?;
         if actions.is_empty() { Ok(Vec::new()) } else { self.table.each(&actions).await }
     }
+
+    /// The same in steps, all rows different: who loses a row has no part in the steps after it. Who has lost.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store. Some may be written then.
+    pub async fn write_steps<T: Ord>(&self, steps: Vec<Vec<(T, Write)>>) -> Result<BTreeSet<T>, StoreError> {
+        let mut numbers = BTreeMap::new();
+        let mut numbered = Vec::with_capacity(steps.len());
+        for step in steps {
+            let mut actions = Step::with_capacity(step.len());
+            for (whose, write) in step {
+                let next = numbers.len();
+                actions.push((*numbers.entry(whose).or_insert(next), by_itself(write)?));
+            }
+            numbered.push(actions);
+        }
+        let lost = self.table.steps(numbered).await?;
+        Ok(numbers.into_iter().filter(|(_, number)| lost.contains(number)).map(|(whose, _)| whose).collect())
+    }
+}
+
+/// The action of a write that needs no transaction.
+fn by_itself(write: Write) -> Result<Action, StoreError> {
+    if crate::catalogue::changes_it(&write) {
+        return Err(StoreError::Refused(format!("{write:?} is of the catalogue, and needs a transaction").into()));
+    }
+    Ok(write.0)
 }
 
 /// How a transaction ended.

@@ -27,7 +27,7 @@ pub enum Fate {
 /// Decides on each request, by its operation in DynamoDB.
 pub type Gate = Arc<dyn Fn(&str) -> Fate + Send + Sync>;
 
-/// A table whose requests pass a gate.
+/// A table whose requests pass a gate, each row that is written by itself: whoever writes in steps may die between them.
 pub(crate) struct Gated {
     pub(crate) table: Arc<dyn Table>,
     pub(crate) gate: Gate,

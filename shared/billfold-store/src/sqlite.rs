@@ -5,15 +5,17 @@
 //! many calls would never wait.
 
 use crate::checkpoints::Checkpoints;
-use crate::client::{Action, BATCH_KEYS_MAX, Page, Range, Sorted, TRANSACTION_ACTIONS_MAX, Table, Transacted, When};
+use crate::client::{
+    Action, BATCH_KEYS_MAX, Page, Range, Sorted, Step, TRANSACTION_ACTIONS_MAX, Table, Transacted, When,
+};
 use crate::error::StoreError;
 use crate::item::{Item, NewRow, Row, Value, attribute};
 use crate::key::Key;
 use futures::future::BoxFuture;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Statement, ToSql, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Statement, ToSql, Transaction, TransactionBehavior};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -168,11 +170,38 @@ impl Sqlite {
         for (_, action) in actions.iter().enumerate().filter(|(place, _)| !lost.contains(place)) {
             act(&transaction, action)?;
         }
+        self.commit(transaction, actions.len())?;
+        Ok(lost)
+    }
+
+    /// All steps in one transaction, because nobody reads between them: a page of an index that several rows are in is
+    /// written once.
+    fn write_steps(&self, steps: &[Step]) -> Result<BTreeSet<usize>, StoreError> {
+        different(steps.iter().flatten().map(|(_, action)| key_of(action)))?;
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let mut lost = BTreeSet::new();
+        for step in steps {
+            let mut now = BTreeSet::new();
+            for (whose, action) in step.iter().filter(|(whose, _)| !lost.contains(whose)) {
+                if holds(&transaction, action)? {
+                    act(&transaction, action)?;
+                } else {
+                    now.insert(*whose);
+                }
+            }
+            lost.append(&mut now);
+        }
+        self.commit(transaction, steps.iter().map(Vec::len).sum())?;
+        Ok(lost)
+    }
+
+    fn commit(&self, transaction: Transaction<'_>, writes: usize) -> Result<(), StoreError> {
         transaction.commit().map_err(failed)?;
         if let Some(checkpoints) = &self.checkpoints {
-            checkpoints.count(actions.len());
+            checkpoints.count(writes);
         }
-        Ok(lost)
+        Ok(())
     }
 }
 
@@ -213,6 +242,13 @@ impl Table for Sqlite {
         Box::pin(async {
             tokio::task::yield_now().await;
             self.write_where_it_holds(actions, |_| true)
+        })
+    }
+
+    fn steps(&self, steps: Vec<Step>) -> BoxFuture<'_, Result<BTreeSet<usize>, StoreError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.write_steps(&steps)
         })
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 enum Request {
     Transact(Vec<Action>),
+    Steps(Vec<Step>),
     Get(Key),
     Batch(Vec<Key>, bool),
     Pages(Range),
@@ -66,6 +67,24 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// Puts and deletes of different rows in three steps, of a few people.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let alone = prop_oneof![
+        2 => (row(), when()).prop_map(|(row, when)| Action::Put(row, when)),
+        1 => (key(), when()).prop_map(|(key, when)| Action::Delete(key, when)),
+    ];
+    prop::collection::vec((0..3_usize, 0..3_usize, alone), 1..8).prop_map(|actions| {
+        let (mut steps, mut known) = (vec![Step::new(); 3], HashSet::new());
+        for (step, whose, action) in actions {
+            let (partition, sort) = key_of(&action);
+            if known.insert((partition.to_owned(), sort.to_owned())) {
+                steps[step].push((whose, action));
+            }
+        }
+        steps
+    })
+}
+
 fn range() -> impl Strategy<Value = Range> {
     let index = prop::sample::select(vec![
         None,
@@ -95,6 +114,7 @@ fn range() -> impl Strategy<Value = Range> {
 fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         3 => prop::collection::vec(action(), 1..5).prop_map(Request::Transact),
+        2 => steps().prop_map(Request::Steps),
         1 => key().prop_map(Request::Get),
         1 => (prop::collection::vec(key(), 1..5), any::<bool>()).prop_map(|(keys, whole)| Request::Batch(keys, whole)),
         3 => range().prop_map(Request::Pages),
@@ -132,6 +152,9 @@ async fn answer(store: &Store, request: &Request) -> String {
     match request {
         Request::Transact(actions) => {
             store.table().transact(actions).await.map_or_else(refused, |outcome| format!("{outcome:?}"))
+        }
+        Request::Steps(steps) => {
+            store.table().steps(steps.clone()).await.map_or_else(refused, |lost| format!("{lost:?}"))
         }
         Request::Get(key) => store.get(key).await.map_or_else(refused, |row| format!("{:?}", row.map(sorted))),
         Request::Batch(keys, whole) => {

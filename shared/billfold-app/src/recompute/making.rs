@@ -35,11 +35,7 @@ impl Batch {
                 members.push((one.id, new.members));
             }
         }
-        let mut lost = BTreeSet::new();
-        for mut step in [first, rows, last] {
-            step.retain(|(id, _)| !lost.contains(id));
-            lost.extend(self.write_rows(step).await?);
-        }
+        let mut lost = self.app.store().write_steps(vec![first, rows, last]).await?;
         // Whoever moved one of them on meanwhile may have found no account that it was to be taken out of.
         let everybody = members.iter().flat_map(|(_, members)| members.iter().cloned()).collect();
         let accounts = self.app.store().accounts_of(&self.ws, &everybody).await?;
