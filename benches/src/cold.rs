@@ -118,12 +118,25 @@ async fn aws(headers: HeaderMap) -> Response {
     answer
 }
 
+/// Packages every function for the processor of this machine, as it is deployed.
+pub fn package(root: &Path) -> anyhow::Result<()> {
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let mut cargo = Command::new(env!("CARGO"));
+    let packaged = cargo.args(["xtask", "package", "--arch", arch]).current_dir(root).status()?;
+    ensure!(packaged.success(), "cargo xtask package --arch {arch}: {packaged}");
+    Ok(())
+}
+
 /// Starts every function that was packaged.
 pub async fn run(root: &Path) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (function, sample, limit_ms) in FUNCTIONS {
         let binary = root.join(format!("target/lambda/billfold-{function}/bootstrap"));
-        ensure!(binary.exists(), "{} is not there: run `cargo xtask package --arch x86_64` first", binary.display());
+        ensure!(
+            binary.exists(),
+            "{} is not there: run `cargo xtask package` for this processor first",
+            binary.display()
+        );
         let event = std::fs::read(root.join(format!("events/{sample}.json"))).with_context(|| sample.to_owned())?;
         let (mut calls, mut answers) = (Vec::new(), Vec::new());
         for _ in 0..STARTS {

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use suite::{Entry, Machine, SUITE};
 
-/// The plan that is about functions; it needs `cargo xtask package --arch x86_64` and is run only when it is named.
+/// The plan that is about functions, which are packaged first. They run on Linux only.
 const COLD: &str = "cold";
 /// The plan that is about money to be paid to AWS; it is run only when it is named.
 const COST: &str = "cost";
@@ -71,13 +71,17 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         return cost(customers, arguments.json.as_deref()).await;
     }
     let entries = entries(arguments.plan.as_deref(), arguments.customers)?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    if entries.iter().any(|entry| entry.plan == COLD) {
+        cold::package(&root)?;
+    }
     let machine = Machine::here();
     println!("{}; the middle of {} runs", machine.told(), arguments.runs);
     let measured = suite::run(&entries, arguments.runs)?;
     let mut table = table(["plan", "figure", "measured", "of all runs", "wanted", "ratio"]);
     let mut missed = Vec::new();
     for one in &measured {
-        let plan = format!("{} {}", one.plan, one.customers);
+        let plan = if one.customers == 0 { one.plan.to_owned() } else { format!("{} {}", one.plan, one.customers) };
         table.add_rows(one.figures.iter().map(|figure| figure.row(&plan)));
         missed.extend(one.figures.iter().filter(|figure| figure.missed).map(|figure| figure.told(&plan)));
     }
@@ -88,19 +92,18 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
 
 /// What is to be measured.
 fn entries(plan: Option<&str>, customers: Option<u32>) -> anyhow::Result<Vec<Entry>> {
-    if plan == Some(COLD) {
-        return Ok(vec![Entry { plan: COLD, customers: 0 }]);
-    }
-    let mut entries = SUITE.to_vec();
-    entries.retain(|entry| plan.is_none_or(|plan| plan == entry.plan));
+    let wanted = |entry: &Entry| plan.is_none_or(|plan| plan == entry.plan);
+    let mut entries: Vec<Entry> = SUITE.into_iter().filter(wanted).collect();
     if let Some(customers) = customers {
         entries = entries.into_iter().map(|entry| Entry { customers, ..entry }).collect();
         entries.dedup_by_key(|entry| entry.plan);
     }
+    let cold = Entry { plan: COLD, customers: 0 };
+    entries.extend(Some(cold).filter(|cold| wanted(cold) && cfg!(target_os = "linux")));
     if entries.is_empty() {
         let mut plans: Vec<&str> = SUITE.iter().map(|entry| entry.plan).chain([COLD, COST]).collect();
         plans.dedup();
-        bail!("there is no such plan; the plans are: {}", plans.join(", "));
+        bail!("there is no such plan here; the plans are: {}", plans.join(", "));
     }
     Ok(entries)
 }

@@ -131,11 +131,7 @@ fn grown(entries: &[Entry], round: &[Run], plan: &str) -> Option<[Figure; 2]> {
     let times = |name: &str| Some(value(large, name)? / value(small, name)?);
     let time = times(name::WHOLE)? / times(name::OBJECTS)?;
     let called = |what: &str| format!("{plan}: {what}, of the tenth");
-    let time = match plan {
-        "standard" => Figure::at_most(called("time for each object"), Unit::Ratio, time, GROWTH_MAX),
-        // A store that is larger than every cache is as fast as the disk, and nothing but the disk is waited for.
-        _ => Figure::plain(called("time for each object"), Unit::Ratio, time),
-    };
+    let time = Figure::at_most(called("time for each object"), Unit::Ratio, time, GROWTH_MAX);
     let memory = Figure::at_most(called("memory"), Unit::Ratio, times(name::MEMORY)?, GROWTH_MAX);
     Some([time, memory])
 }

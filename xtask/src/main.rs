@@ -63,7 +63,8 @@ enum Task {
     Stack,
     /// What AWS would charge: dollars for a million webhooks, a million objects, an idle month.
     Cost,
-    /// The benchmarks, in release: each figure, its limit, the ratio.
+    /// The benchmarks, in release: each figure, its limit, the ratio. All of them take more than an hour, and package the
+    /// functions first.
     Bench {
         /// Passed on to the benchmark.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
