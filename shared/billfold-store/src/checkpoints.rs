@@ -16,7 +16,7 @@ use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Writes after which the log is worth being emptied.
-const WRITES: usize = 5_000;
+const WRITES: usize = 10_000;
 /// Pages of a log that has to begin anew: 128 MB.
 const LONG: u64 = 32_768;
 /// Pages that everybody waits for: 8 MB.
