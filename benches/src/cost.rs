@@ -2,14 +2,15 @@
 //! to the queue and the vault counted, all of it at the prices of [`crate::prices`].
 
 mod bill;
-mod cloud;
-mod month;
+pub mod month;
 
-pub use bill::Line;
-use bill::{Bill, Template};
-use billfold_sim::{Delivery, Dice, Sim, Spec};
-use cloud::Cloud;
+use crate::cloud::Cloud;
+use crate::prices;
+use bill::Template;
+pub use bill::{Bill, Line};
+use billfold_sim::{Delivery, Dice, Faults, Sim, Spec};
 use std::path::Path;
+use std::time::Duration;
 
 /// When the simulated business stands.
 const NOW: i64 = 1_790_000_000;
@@ -57,7 +58,9 @@ pub async fn run(root: &Path, customers: u32) -> anyhow::Result<Vec<Line>> {
 
 /// A stack after the first sync of a business.
 async fn synced(customers: u32) -> anyhow::Result<Cloud> {
-    let mut cloud = Cloud::connected(Sim::generate(&Spec::new(20, customers, NOW))).await?;
+    let sim = Sim::generate(&Spec::new(20, customers, NOW));
+    sim.set_faults(Faults { latency_ms: prices::STRIPE_MS, ..Faults::default() });
+    let mut cloud = Cloud::connected(sim, Duration::from_millis(prices::TABLE_MS)).await?;
     cloud.settle().await?;
     Ok(cloud)
 }

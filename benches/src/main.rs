@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark speaks on the terminal")]
 
 mod backfill;
+mod cloud;
 mod cold;
 mod cost;
 mod deliveries;
@@ -26,6 +27,8 @@ use suite::{Entry, Machine, SUITE};
 
 /// The plan that is about functions, which are packaged first. They run on Linux only.
 const COLD: &str = "cold";
+/// Customers of its business: enough for a page of each list.
+const COLD_CUSTOMERS: u32 = 200;
 /// The plan that is about money to be paid to AWS; it is run only when it is named.
 const COST: &str = "cost";
 /// Customers of its business: what one object or event costs does not depend on how many there are.
@@ -81,7 +84,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let mut table = table(["plan", "figure", "measured", "of all runs", "wanted", "ratio"]);
     let mut missed = Vec::new();
     for one in &measured {
-        let plan = if one.customers == 0 { one.plan.to_owned() } else { format!("{} {}", one.plan, one.customers) };
+        let plan = format!("{} {}", one.plan, one.customers);
         table.add_rows(one.figures.iter().map(|figure| figure.row(&plan)));
         missed.extend(one.figures.iter().filter(|figure| figure.missed).map(|figure| figure.told(&plan)));
     }
@@ -98,7 +101,7 @@ fn entries(plan: Option<&str>, customers: Option<u32>) -> anyhow::Result<Vec<Ent
         entries = entries.into_iter().map(|entry| Entry { customers, ..entry }).collect();
         entries.dedup_by_key(|entry| entry.plan);
     }
-    let cold = Entry { plan: COLD, customers: 0 };
+    let cold = Entry { plan: COLD, customers: COLD_CUSTOMERS };
     entries.extend(Some(cold).filter(|cold| wanted(cold) && cfg!(target_os = "linux")));
     if entries.is_empty() {
         let mut plans: Vec<&str> = SUITE.iter().map(|entry| entry.plan).chain([COLD, COST]).collect();
@@ -114,7 +117,7 @@ async fn once(plan: &str, customers: u32) -> anyhow::Result<Vec<Figure>> {
         "webhooks" => webhooks::run(customers).await,
         "tables" => tables::run(customers).await,
         "money" => money::run(customers).await,
-        COLD => cold::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).await,
+        COLD => cold::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), customers).await,
         backfill => {
             let plan = Plan::all().into_iter().find(|plan| plan.name == backfill).context("no such plan")?;
             backfill::run(&plan, customers).await

@@ -41,20 +41,42 @@ pub async fn memory() -> Result<Store, StoreError> {
     with_table(Client::from_conf(config(Engine::new(None)?).build()), TABLE).await
 }
 
-/// Opens an empty store that answers each request after a while, and counts what AWS would charge for it.
+/// Opens an empty store that answers each request after a while; its table counts what DynamoDB would charge for it.
 ///
 /// # Errors
 /// [`StoreError`] if the engine or the table cannot be made.
-pub async fn metered(latency: Duration) -> Result<(Store, Meter), StoreError> {
-    let meter = Meter { latency, used: Arc::default() };
-    let store = with_table(Client::from_conf(config(Engine::new(Some(meter.clone()))?).build()), TABLE).await?;
-    drop(meter.take());
-    Ok((store, meter))
+pub async fn metered(latency: Duration) -> Result<(Store, Table), StoreError> {
+    let engine = Engine::new(Some(Meter { latency, used: Arc::default() }))?;
+    let store = with_table(Client::from_conf(config(engine.clone()).build()), TABLE).await?;
+    let table = Table(engine);
+    drop(table.take());
+    Ok((store, table))
+}
+
+/// The table of a store, for who counts what it does and for other processes that ask it.
+#[derive(Debug, Clone)]
+pub struct Table(Engine);
+
+impl Table {
+    /// Its name.
+    pub const NAME: &str = TABLE;
+
+    /// What was used since this was asked last.
+    #[must_use]
+    pub fn take(&self) -> Used {
+        self.0.meter.as_ref().map(Meter::take).unwrap_or_default()
+    }
+
+    /// Answers a request as DynamoDB does: its status and its body. The target is the header that names the operation.
+    #[must_use]
+    pub fn answer(&self, target: &str, body: &[u8]) -> (u16, String) {
+        self.0.answer(operation(target), body)
+    }
 }
 
 /// Counts by the engine's own answers (`ReturnConsumedCapacity`).
 #[derive(Debug, Clone)]
-pub struct Meter {
+struct Meter {
     latency: Duration,
     used: Arc<Mutex<Used>>,
 }
@@ -71,9 +93,7 @@ pub struct Used {
 }
 
 impl Meter {
-    /// What was used since this was asked last.
-    #[must_use]
-    pub fn take(&self) -> Used {
+    fn take(&self) -> Used {
         std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -161,6 +181,15 @@ impl Engine {
         let database = Database::memory().map_err(|error| StoreError::Engine(error.to_string()))?;
         Ok(Self { database, places: Arc::new(Semaphore::new(AT_ONCE)), meter })
     }
+
+    fn answer(&self, operation: &str, body: &[u8]) -> (u16, String) {
+        let done = match &self.meter {
+            None => dispatch(&self.database, operation, body),
+            Some(meter) => dispatch(&self.database, operation, &Meter::asking(body))
+                .inspect(|answer| meter.count(operation, answer)),
+        };
+        done.map_or_else(|error| (error.status_code(), error.to_json()), |body| (200, body))
+    }
 }
 
 impl fmt::Debug for Engine {
@@ -177,37 +206,25 @@ impl HttpClient for Engine {
 
 impl HttpConnector for Engine {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { database, places, meter } = self.clone();
+        let engine = self.clone();
         HttpConnectorFuture::new(async move {
-            if let Some(meter) = &meter {
+            if let Some(meter) = &engine.meter {
                 tokio::time::sleep(meter.latency).await;
             }
-            let _place = places.acquire_owned().await.map_err(|closed| ConnectorError::other(closed.into(), None))?;
-            let answer = tokio::task::spawn_blocking(move || answer(&database, &request, meter.as_ref()));
-            answer.await.map_err(|panic| ConnectorError::other(panic.into(), None))?
+            let place = Arc::clone(&engine.places).acquire_owned().await;
+            let _place = place.map_err(|closed| ConnectorError::other(closed.into(), None))?;
+            let answer = tokio::task::spawn_blocking(move || {
+                let target = request.headers().get("x-amz-target").unwrap_or_default();
+                engine.answer(operation(target), request.body().bytes().unwrap_or_default())
+            });
+            let (status, body) = answer.await.map_err(|panic| ConnectorError::other(panic.into(), None))?;
+            respond(status, body)
         })
     }
 }
 
-fn operation(request: &HttpRequest) -> &str {
-    let target = request.headers().get("x-amz-target").unwrap_or_default();
+fn operation(target: &str) -> &str {
     target.strip_prefix(TARGET_PREFIX).unwrap_or_default()
-}
-
-fn answer(database: &Database, request: &HttpRequest, meter: Option<&Meter>) -> Result<HttpResponse, ConnectorError> {
-    let operation = operation(request);
-    let body = request.body().bytes().unwrap_or_default();
-    let done = match meter {
-        None => dispatch(database, operation, body),
-        Some(meter) => {
-            dispatch(database, operation, &Meter::asking(body)).inspect(|answer| meter.count(operation, answer))
-        }
-    };
-    let (status, body) = match done {
-        Ok(body) => (200, body),
-        Err(error) => (error.status_code(), error.to_json()),
-    };
-    respond(status, body)
 }
 
 fn respond(status: u16, body: String) -> Result<HttpResponse, ConnectorError> {

@@ -216,12 +216,12 @@ async fn limits_are_the_same() {
 
 #[tokio::test]
 async fn a_long_body_is_a_kilobyte_in_dynamodb_and_the_same_however_it_is_read() {
-    let (store, meter) = inside::metered(Duration::ZERO).await.unwrap();
+    let (store, table) = inside::metered(Duration::ZERO).await.unwrap();
     let key = Key { partition: "P".into(), sort: "1".into() };
     let body = format!("[{}]", vec![r#"{"id":"il_1","amount":6000,"currency":"usd"}"#; 100].join(","));
     let put = Write::put(NewRow::bare(&key).body(body.clone()), When::Always);
     assert_eq!(store.write_each(vec![put]).await.unwrap(), Vec::<usize>::new());
-    assert!((meter.take().write_units - 1.0).abs() < 1e-9);
+    assert!((table.take().write_units - 1.0).abs() < 1e-9);
     let read = [
         store.get(&key).await.unwrap().unwrap(),
         store.query(&Range::all("P".into())).await.unwrap().remove(0),

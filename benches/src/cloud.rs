@@ -1,8 +1,6 @@
 //! A stack in one process: the functions called as AWS calls them, one after the other, what they use counted.
 
-use super::bill::Bill;
-use super::month;
-use crate::prices;
+use crate::cost::{Bill, month};
 use anyhow::{Context as _, bail, ensure};
 use billfold_app::{
     App, Clock, Config, ConnectRequest, ECB_DAILY_URL, Handled, LimitsConfig, Message, OtherData, Parts, Queue,
@@ -11,11 +9,11 @@ use billfold_app::{
 use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::id::{EndpointId, WorkspaceId};
 use billfold_core::run::Trigger;
-use billfold_sim::{Delivery, Dice, Faults, Sim, Version};
-use billfold_store::inside::{self, Meter};
+use billfold_sim::{Delivery, Dice, Sim, Version};
+use billfold_store::inside::{self, Table};
 use billfold_stripe::Base;
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -33,11 +31,15 @@ const HANDLED_MAX: u32 = 1_000_000;
 
 /// The stack, connected to a business.
 pub struct Cloud {
+    /// Where the business answers.
+    pub base: String,
+    /// The endpoint that its events are sent to.
+    pub endpoint: EndpointId,
+    /// What the stack keeps.
+    pub table: Table,
     sim: Sim,
     app: App,
     ws: WorkspaceId,
-    endpoint: EndpointId,
-    table: Meter,
     queues: Arc<Queues>,
     vault: Arc<Drawer>,
     bill: Bill,
@@ -52,13 +54,15 @@ impl Clock for SimClock {
 }
 
 impl Cloud {
-    /// Connects; the first sync waits in its queue.
-    pub async fn connected(sim: Sim) -> anyhow::Result<Self> {
-        sim.set_faults(Faults { latency_ms: prices::STRIPE_MS, ..Faults::default() });
+    /// The workspace.
+    pub const WORKSPACE: &str = "acme";
+
+    /// Connects, to a table that takes a while for each answer; the first sync waits in its queue.
+    pub async fn connected(sim: Sim, table_latency: Duration) -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}", listener.local_addr()?);
         tokio::spawn(sim.clone().serve(listener));
-        let (store, table) = inside::metered(Duration::from_millis(prices::TABLE_MS)).await?;
+        let (store, table) = inside::metered(table_latency).await?;
         let (queues, vault) = (Arc::new(Queues::default()), Arc::new(Drawer::default()));
         let app = App::new(Parts {
             store,
@@ -72,7 +76,7 @@ impl Cloud {
                 rates_url: ECB_DAILY_URL.to_owned(),
             },
         })?;
-        let ws = WorkspaceId::new("bench")?;
+        let ws = WorkspaceId::new(Self::WORKSPACE)?;
         let endpoint = sim.add_endpoint("http://127.0.0.1:9/", &ENABLED_EVENTS, Some(Version::pinned()));
         let request = ConnectRequest {
             api_key: SecretString::from(sim.api_key()),
@@ -82,9 +86,16 @@ impl Cloud {
         app.connect(&ws, request).await?;
         let url = app.card(&ws).await?.webhook.url.context("no webhook URL")?;
         let endpoint = EndpointId::new(url.rsplit('/').next().unwrap_or_default())?;
-        let mut cloud = Self { sim, app, ws, endpoint, table, queues, vault, bill: Bill::default() };
+        let mut cloud = Self { base, endpoint, table, sim, app, ws, queues, vault, bill: Bill::default() };
         drop(cloud.take());
         Ok(cloud)
+    }
+
+    /// A secret of the workspace, by its name in the vault.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        let secrets = self.vault.secrets();
+        let found = secrets.iter().find(|((_, which), _)| *which == name);
+        found.map(|(_, text)| text.expose_secret().to_owned())
     }
 
     /// What was used since this was asked last.
