@@ -7,6 +7,10 @@ use crate::refusal::Refusal;
 use billfold_core::id::{CustomerId, WorkspaceId};
 use billfold_store::{Intent, Subject};
 use std::collections::BTreeSet;
+use tokio::task::JoinSet;
+
+/// Accounts that are worth a task of their own: each reads the rules anew.
+const HALF_MIN: usize = 16;
 
 /// Computes the accounts of whom facts were just stored as intended, and of those customers of whom something was no news
 /// and whom somebody else has marked or intended to change: perhaps that was stopped before the account.
@@ -30,14 +34,37 @@ pub(crate) async fn work_on(
     if subjects.is_empty() {
         return Ok(());
     }
-    let mut batch = Batch { first: First::Heads, ..Batch::new(app.clone(), ws.clone()) };
-    batch.compute(&placed(app, ws, subjects).await?).await?;
-    if batch.syncing {
+    if compute(app, ws, placed(app, ws, subjects).await?).await? {
         // What the sync has not read yet may be missing: its last stage computes them once more, and counts on marks.
         return hand_over(app, ws, intents).await;
     }
     forget(app, intents).await?;
-    batch.take_away(marks).await
+    Batch::new(app.clone(), ws.clone()).take_away(marks).await
+}
+
+/// Computes accounts, many of them in two halves side by side: who stays where it is concerns no other account. Whether a
+/// sync was seen to run.
+async fn compute(app: &App, ws: &WorkspaceId, subjects: Vec<Subject>) -> Result<bool, Refusal> {
+    let is_account = |subject: &Subject| matches!(subject, Subject::Account(_));
+    let (accounts, others): (Vec<_>, Vec<_>) = subjects.into_iter().partition(is_account);
+    if accounts.len() < 2 * HALF_MIN {
+        return compute_together(app.clone(), ws.clone(), [others, accounts].concat()).await;
+    }
+    let mut syncing = !others.is_empty() && compute_together(app.clone(), ws.clone(), others).await?;
+    let mut at_work = JoinSet::new();
+    for half in accounts.chunks(accounts.len().div_ceil(2)) {
+        at_work.spawn(compute_together(app.clone(), ws.clone(), half.to_vec()));
+    }
+    while let Some(computed) = at_work.join_next().await {
+        syncing |= computed.map_err(Refusal::internal)??;
+    }
+    Ok(syncing)
+}
+
+async fn compute_together(app: App, ws: WorkspaceId, subjects: Vec<Subject>) -> Result<bool, Refusal> {
+    let mut batch = Batch { first: First::Heads, ..Batch::new(app, ws) };
+    batch.compute(&subjects).await?;
+    Ok(batch.syncing)
 }
 
 /// Who is computed. Who stays in an account needs not be matched; where it is is read after the facts were written, and

@@ -4,9 +4,10 @@ use billfold_app::{
     App, Clock, Config, ConnectRequest, Handled, LimitsConfig, Message, OtherData, Parts, Queue, QueueError, Refusal,
     Secret, Vault, VaultError,
 };
-use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
+use billfold_core::event::ENABLED_EVENTS;
+use billfold_core::id::{AccountId, CustomerId, EndpointId, WorkspaceId};
 use billfold_core::run::{Run, Trigger};
-use billfold_sim::{AccountTruth, Dice, InvoiceTruth, Sim, Spec, Truth};
+use billfold_sim::{AccountTruth, Dice, InvoiceTruth, Sim, Spec, Truth, Version};
 use billfold_store::embedded::{self, Gate};
 use billfold_store::{Direction, ListQuery, SortBy};
 use billfold_stripe::Base;
@@ -101,6 +102,23 @@ impl World {
         let store = embedded::memory().await.unwrap();
         let elsewhere = Elsewhere { stripe: sim_base, rates_url: billfold_app::ECB_DAILY_URL.to_owned() };
         Self::over(sim, elsewhere, store, Arc::default(), Arc::default())
+    }
+
+    /// After the first sync; what Stripe tells afterwards comes in at an endpoint.
+    pub async fn listening(seed: u64, customers: u32) -> (Self, EndpointId) {
+        let world = Self::new(seed, customers).await;
+        let endpoint = world.sim.add_endpoint("http://127.0.0.1:9/", &ENABLED_EVENTS, Some(Version::pinned()));
+        let request = ConnectRequest {
+            api_key: SecretString::from(world.sim.api_key()),
+            webhook_secret: Some(SecretString::from(endpoint.secret)),
+            other_data: OtherData::Keep,
+        };
+        world.app.connect(&world.ws, request).await.unwrap();
+        world.work_off().await;
+        let url = world.app.card(&world.ws).await.unwrap().webhook.url.unwrap();
+        world.sim.advance(60);
+        world.sim.take_deliveries();
+        (world, EndpointId::new(url.rsplit('/').next().unwrap()).unwrap())
     }
 
     fn over(
@@ -198,6 +216,16 @@ impl World {
         while !self.mailbox.waiting.lock().unwrap().is_empty() {
             self.work_once().await;
         }
+    }
+
+    /// Handles all messages that wait together; those that are done are gone.
+    pub async fn work_together(&self) {
+        let messages: Vec<Message> = self.mailbox.waiting.lock().unwrap().iter().cloned().collect();
+        let handled = self.app.handle_all(&messages, Duration::from_secs(600)).await;
+        let mut waiting = self.mailbox.waiting.lock().unwrap();
+        waiting.drain(..messages.len());
+        let again = |(message, handled)| (handled != Handled::Done).then_some(message);
+        waiting.extend(messages.into_iter().zip(handled).filter_map(again));
     }
 
     /// Starts a worker, kills it when it has made so many requests, and lets its lease run out.

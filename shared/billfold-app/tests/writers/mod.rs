@@ -1,17 +1,15 @@
 //! Writers who die between what they store and what follows from it: nothing is left as they left it.
 
 use crate::world::World;
-use billfold_app::{ConnectRequest, Handled, Message, OtherData};
-use billfold_core::event::ENABLED_EVENTS;
+use billfold_app::{Handled, Message};
 use billfold_core::id::{AccountId, CustomerId, EndpointId};
 use billfold_core::matching::{Belongs, belongs};
 use billfold_core::run::Trigger;
 use billfold_sim::model::{Subscription, SubscriptionStatus};
-use billfold_sim::{Change, Kind, Version};
+use billfold_sim::{Change, Kind};
 use billfold_store::embedded::Fate;
 use billfold_store::{AccountRow, AccountRows, AccountSource, Erase, Intent, ListRow, Store, Subject};
 use jiff::Timestamp;
-use secrecy::SecretString;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,23 +18,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 const MINUTE: i64 = 60;
-
-/// After the first sync; what Stripe tells afterwards comes in.
-async fn synced(seed: u64) -> (World, EndpointId) {
-    let world = World::new(seed, 40).await;
-    let endpoint = world.sim.add_endpoint("http://127.0.0.1:9/", &ENABLED_EVENTS, Some(Version::pinned()));
-    let request = ConnectRequest {
-        api_key: SecretString::from(world.sim.api_key()),
-        webhook_secret: Some(SecretString::from(endpoint.secret)),
-        other_data: OtherData::Keep,
-    };
-    world.app.connect(&world.ws, request).await.unwrap();
-    world.work_off().await;
-    let url = world.app.card(&world.ws).await.unwrap().webhook.url.unwrap();
-    world.sim.advance(MINUTE);
-    world.sim.take_deliveries();
-    (world, EndpointId::new(url.rsplit('/').next().unwrap()).unwrap())
-}
 
 /// A subscription that is to have another quantity.
 struct Changed {
@@ -65,7 +46,7 @@ async fn change(world: &World, endpoint: &EndpointId) -> Changed {
 
 /// A world in which somebody has died after an event was stored and before its account was computed.
 async fn with_a_dead_writer() -> World {
-    let (world, endpoint) = synced(11).await;
+    let (world, endpoint) = World::listening(11, 40).await;
     let changed = change(&world, &endpoint).await;
     let store = world.app.store();
     let is_stored = async || {
@@ -105,7 +86,7 @@ async fn what_no_living_writer_can_have_intended_is_found_by_the_sweep() {
 /// What the sync has not read yet may be missing.
 #[tokio::test]
 async fn whom_an_event_changes_during_a_sync_is_left_to_its_last_stage_as_well() {
-    let (world, endpoint) = synced(13).await;
+    let (world, endpoint) = World::listening(13, 40).await;
     let changed = change(&world, &endpoint).await;
     world.app.start_sync(&world.ws, Trigger::Manual).await.unwrap();
     world.work_once().await;
@@ -130,7 +111,7 @@ async fn a_process_that_is_alone_computes_at_its_start_what_another_intended() {
 /// has read it with that customer in it must not write any more.
 #[tokio::test]
 async fn who_computed_an_account_before_somebody_moved_loses() {
-    let (world, _) = synced(14).await;
+    let (world, _) = World::listening(14, 40).await;
     let (store, ws) = (world.app.store(), &world.ws);
     let accounts: Vec<AccountId> = world.accounts().await.into_keys().collect();
     let mut moves = None;
@@ -164,7 +145,7 @@ async fn who_computed_an_account_before_somebody_moved_loses() {
 #[tokio::test]
 async fn an_account_that_was_made_for_somebody_who_has_left_goes_away() {
     for steps in 1..=4 {
-        let (world, _) = synced(12).await;
+        let (world, _) = World::listening(12, 40).await;
         let (store, ws) = (world.app.store(), &world.ws);
         let (other, _) = world.accounts().await.pop_first().unwrap();
         let rows = store.account_rows(ws, &other).await.unwrap();
@@ -193,7 +174,7 @@ async fn an_account_that_was_made_for_somebody_who_has_left_goes_away() {
 /// Somebody drains the marks of earlier changes while an account is given a domain, and whoever gives it dies afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn whose_domain_is_given_away_finds_the_owner_whoever_drained_marks_before() {
-    let (world, _) = synced(16).await;
+    let (world, _) = World::listening(16, 40).await;
     let (store, ws) = (world.app.store().clone(), world.ws.clone());
     let mut domain = None;
     for id in world.accounts().await.into_keys() {
@@ -231,7 +212,7 @@ async fn whose_domain_is_given_away_finds_the_owner_whoever_drained_marks_before
 /// An account is taken away while somebody matches its customers by the rules.
 #[tokio::test(flavor = "multi_thread")]
 async fn taking_an_account_away_does_not_stop_half_way() {
-    let (world, _) = synced(16).await;
+    let (world, _) = World::listening(16, 40).await;
     let (store, ws) = (world.app.store().clone(), world.ws.clone());
     let given = serde_json::from_value(json!({"id": "acc_given", "name": "Given"})).unwrap();
     world.app.give_account(&ws, given).await.unwrap();
@@ -262,7 +243,7 @@ async fn taking_an_account_away_does_not_stop_half_way() {
 /// Whoever erases finds no intent, because it is written in the next moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_was_read_before_an_erasure_leaves_nothing_after_it() {
-    let (world, endpoint) = synced(17).await;
+    let (world, endpoint) = World::listening(17, 40).await;
     change(&world, &endpoint).await;
     let (app, ws, writes) = (world.app.clone(), world.ws.clone(), AtomicU32::new(0));
     let gate = move |operation: &str| {
@@ -287,7 +268,7 @@ async fn an_event_that_was_read_before_an_erasure_leaves_nothing_after_it() {
 /// It says so before it reads anything, and is waited for.
 #[tokio::test]
 async fn an_erasure_waits_for_whoever_is_at_work() {
-    let world = synced(18).await.0;
+    let world = World::listening(18, 40).await.0;
     let (store, ws) = (world.app.store(), &world.ws);
     let at_work = Intent::new(ws, Vec::new(), world.app.now(), 1);
     store.write_each(vec![at_work.put()]).await.unwrap();

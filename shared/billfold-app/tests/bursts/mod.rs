@@ -1,0 +1,57 @@
+//! Many events at once, of more accounts than one task computes.
+
+use crate::world::World;
+use billfold_core::id::EndpointId;
+use billfold_sim::model::SubscriptionStatus;
+use billfold_sim::{Change, Kind};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Changes every subscription that runs, and receives what Stripe tells of it.
+async fn change_everything(world: &World, endpoint: &EndpointId, quantity: u64) {
+    let (subscriptions, customers) = world.sim.read(|business| {
+        let runs = business.subscriptions.iter().filter(|(_, row)| {
+            let fits = row.status == SubscriptionStatus::Active && !row.test_clock;
+            fits && row.items.first().is_some_and(|item| item.quantity.is_some())
+        });
+        let of_whom = |(place, row): (u32, &billfold_sim::model::Subscription)| {
+            (business.id(Kind::Subscription, place), row.customer)
+        };
+        runs.map(of_whom).unzip::<_, _, Vec<_>, BTreeSet<_>>()
+    });
+    assert!(customers.len() > 50, "enough for several tasks: {}", customers.len());
+    world.sim.advance(60);
+    for subscription in subscriptions {
+        world.sim.apply(&Change::SetQuantity { subscription, item: None, quantity }).unwrap();
+    }
+    for delivery in world.sim.take_deliveries() {
+        let signed = delivery.signed_at(world.sim.now());
+        world.app.receive(endpoint, &signed.signature, &signed.body).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_of_a_burst_that_are_computed_side_by_side_are_exact() {
+    let (world, endpoint) = World::listening(31, 150).await;
+    for quantity in [41, 42] {
+        change_everything(&world, &endpoint, quantity).await;
+        world.work_together().await;
+        assert!(world.messages_for().is_empty(), "everything is done");
+        world.assert_exact().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_whose_worker_is_killed_is_made_good_by_the_next() {
+    let (world, endpoint) = World::listening(32, 150).await;
+    for (quantity, after_ms) in [(41, 5), (42, 20), (43, 60), (44, 120)] {
+        change_everything(&world, &endpoint, quantity).await;
+        // Whether it dies before the facts, before the accounts or between two of them is chance.
+        let killed = tokio::time::timeout(Duration::from_millis(after_ms), world.work_together()).await;
+        if killed.is_err() {
+            world.work_together().await;
+        }
+        world.work_off().await;
+        world.assert_exact().await;
+    }
+}
