@@ -7,6 +7,9 @@ use billfold_sim::{Change, Kind};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// Where everybody moves to; fewer than there are customers, so that both halves meet in each.
+const COMPANIES: usize = 7;
+
 /// Changes every subscription that runs, and receives what Stripe tells of it.
 async fn change_everything(world: &World, endpoint: &EndpointId, quantity: u64) {
     let (subscriptions, customers) = world.sim.read(|business| {
@@ -24,6 +27,25 @@ async fn change_everything(world: &World, endpoint: &EndpointId, quantity: u64) 
     for subscription in subscriptions {
         world.sim.apply(&Change::SetQuantity { subscription, item: None, quantity }).unwrap();
     }
+    receive(world, endpoint).await;
+}
+
+/// Gives every customer an address of one of a few companies, each another than the one before.
+async fn move_everybody(world: &World, endpoint: &EndpointId, round: usize) {
+    let customers: Vec<String> = world.sim.read(|business| {
+        let lives = business.customers.iter().filter(|(_, row)| !row.deleted && !row.test_clock);
+        lives.map(|(place, _)| business.id(Kind::Customer, place)).collect()
+    });
+    assert!(customers.len() > 50, "enough for several tasks: {}", customers.len());
+    world.sim.advance(60);
+    for (place, customer) in customers.into_iter().enumerate() {
+        let email = Some(format!("billing{place}@company-{}.com", (place + round) % COMPANIES));
+        world.sim.apply(&Change::UpdateCustomer { customer, name: None, email }).unwrap();
+    }
+    receive(world, endpoint).await;
+}
+
+async fn receive(world: &World, endpoint: &EndpointId) {
     for delivery in world.sim.take_deliveries() {
         let signed = delivery.signed_at(world.sim.now());
         world.app.receive(endpoint, &signed.signature, &signed.body).await.unwrap();
@@ -37,6 +59,19 @@ async fn accounts_of_a_burst_that_are_computed_side_by_side_are_exact() {
         change_everything(&world, &endpoint, quantity).await;
         world.work_together().await;
         assert!(world.messages_for().is_empty(), "everything is done");
+        world.assert_exact().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_moves_between_accounts_that_are_computed_side_by_side_is_counted_once() {
+    let (world, endpoint) = World::listening(33, 150).await;
+    for round in 1..4 {
+        move_everybody(&world, &endpoint, round).await;
+        change_everything(&world, &endpoint, 40 + u64::try_from(round).unwrap()).await;
+        world.work_together().await;
+        // Somebody who loses against the other half too often comes back.
+        world.work_off().await;
         world.assert_exact().await;
     }
 }
