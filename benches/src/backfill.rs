@@ -253,8 +253,10 @@ pub async fn compare(api: &Api, truth: &BTreeMap<String, Value>) -> anyhow::Resu
     }
     rows.sort();
     expected.sort();
-    if rows != expected {
-        bail!("{} accounts are stored and {} are true, or they differ", rows.len(), expected.len());
+    let (stored, known) = (rows.len(), expected.len());
+    let differs = rows.iter().zip(&expected).find(|(row, expected)| row != expected);
+    if differs.is_some() || stored != known {
+        bail!("{stored} accounts are stored and {known} are true; the first that differ, stored and true: {differs:?}");
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use billfold_sim::model::{InvoiceStatus, SubscriptionStatus};
 use billfold_sim::{Change, Delivery, Dice, Kind, Sim, Spec, Version};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -41,7 +41,8 @@ pub struct Prepared {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Sent {
     pub accepted: usize,
-    pub refused: usize,
+    /// How many were refused with which status.
+    pub refused: BTreeMap<u16, usize>,
     pub seconds: f64,
     pub latencies_us: Vec<u64>,
     /// Requests that Stripe has answered so far.
@@ -152,7 +153,9 @@ async fn send(url: &str, deliveries: VecDeque<Delivery>, at_once: usize) -> anyh
     while let Some(ended) = senders.join_next().await {
         let (accepted, refused, latencies) = ended??;
         sent.accepted += accepted;
-        sent.refused += refused;
+        for status in refused {
+            *sent.refused.entry(status).or_default() += 1;
+        }
         sent.latencies_us.extend(latencies.iter().map(|one| u64::try_from(one.as_micros()).unwrap_or(u64::MAX)));
     }
     sent.seconds = started.elapsed().as_secs_f64();
@@ -165,10 +168,10 @@ async fn one_sender(
     host: String,
     path: String,
     waiting: Arc<Mutex<VecDeque<Delivery>>>,
-) -> anyhow::Result<(usize, usize, Vec<Duration>)> {
+) -> anyhow::Result<(usize, Vec<u16>, Vec<Duration>)> {
     let mut stream = TcpStream::connect(&host).await?;
     stream.set_nodelay(true)?;
-    let (mut accepted, mut refused, mut latencies) = (0, 0, Vec::new());
+    let (mut accepted, mut refused, mut latencies) = (0, Vec::new(), Vec::new());
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(delivery) = next else { return Ok((accepted, refused, latencies)) };
@@ -184,7 +187,7 @@ async fn one_sender(
         stream.write_all(&request).await?;
         let status = answer(&mut stream).await?;
         latencies.push(began.elapsed());
-        if status == 200 { accepted += 1 } else { refused += 1 }
+        if status == 200 { accepted += 1 } else { refused.push(status) }
     }
 }
 

@@ -89,7 +89,7 @@ impl Bench {
         });
         let (mut stripe, sent) = flood.await?;
         let (sent, accepted_s) = (sent?, started.elapsed());
-        ensure!(sent.refused == 0, "{} deliveries were refused", sent.refused);
+        ensure!(sent.refused.is_empty(), "deliveries were refused, by status: {:?}", sent.refused);
         let queue_longest = self.waiting().await?;
         self.drained().await?;
         let applied_s = started.elapsed();
