@@ -29,7 +29,6 @@ use billfold_core::mrr::Catalogue;
 use billfold_store::{AccountRows, CustomerRows, Intent, Mark, SHARDS, State, Store, StoreError, Subject, Write};
 use books::Books;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use matching::match_customer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,8 +155,13 @@ struct Tried {
     lost: BTreeSet<AccountId>,
 }
 
-/// Who is where after a batch.
+/// Who is where after a batch, and what follows.
+#[derive(Default)]
 struct Placed {
+    /// What is computed.
+    accounts: BTreeSet<AccountId>,
+    /// Of which there may be anything.
+    asked_for: BTreeSet<AccountId>,
     /// The customers of accounts, as far as they are in the batch.
     newcomers: BTreeMap<AccountId, Vec<CustomerId>>,
     /// Who is elsewhere now.
@@ -183,6 +187,14 @@ impl Batch {
     pub(crate) fn after_a_move(app: App, ws: WorkspaceId, between: BTreeSet<AccountId>) -> Self {
         let moved = Moved { arrived: between, ..Moved::default() };
         Self { moved, ..Self::new(app, ws) }
+    }
+
+    /// The part of it that is about some accounts, whose customers are placed.
+    fn part(&self, accounts: &BTreeSet<AccountId>) -> Self {
+        let left = self.moved.left.iter().filter(|(id, _)| accounts.contains(*id));
+        let left = left.map(|(id, mark)| (id.clone(), mark.clone())).collect();
+        let moved = Moved { left, arrived: &self.moved.arrived & accounts };
+        Self { first: First::Heads, moved, ..Self::new(self.app.clone(), self.ws.clone()) }
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
@@ -237,60 +249,21 @@ impl Batch {
         Err(StoreError::Conflict.into())
     }
 
+    /// Says whose customers are, and computes nothing yet: the accounts that it has to be done for.
+    async fn place(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
+        for _ in 0..ATTEMPTS_MAX {
+            match self.try_place(subjects, First::Heads).await {
+                Ok(placed) => return Ok(placed.accounts),
+                Err(refusal) if refusal.kind == Kind::Unavailable && is_conflict(&refusal) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
     async fn try_compute(&mut self, subjects: &[Subject], first: First) -> Result<Tried, Refusal> {
-        self.customers.clear();
-        let marked: Vec<CustomerId> = subjects.iter().filter_map(customer).cloned().collect();
-        self.read_first(&marked, first).await?;
-        let owners = self.owners(&marked).await?;
-        let mut asked_for: BTreeSet<AccountId> = subjects.iter().filter_map(account_of).cloned().collect();
-        let mut accounts = asked_for.clone();
-        let mut writes = Vec::new();
-        let mut newcomers: BTreeMap<AccountId, Vec<CustomerId>> = BTreeMap::new();
-        let mut leavers: BTreeSet<(AccountId, CustomerId)> = BTreeSet::new();
-        let stamp = self.app.stamp()?;
-        for id in &marked {
-            let Some(rows) = self.customers.get(id) else { continue };
-            let before = rows.matched.as_ref().and_then(|matched| matched.account.clone());
-            let matched = match_customer(id, rows, &owners);
-            let moves = before != matched.account;
-            accounts.extend(before.clone());
-            if let Some(account) = &matched.account {
-                if moves {
-                    self.moved.arrived.insert(account.clone());
-                }
-                accounts.insert(account.clone());
-                newcomers.entry(account.clone()).or_default().push(id.clone());
-            }
-            if rows.matched.as_ref() != Some(&matched) {
-                let mut group = Store::match_writes(&self.ws, &matched, rows)?;
-                // Of two who match somebody for the first time the second fails.
-                if rows.matched.is_some() {
-                    group.push(Store::still_as_read(&self.ws, id, rows));
-                }
-                if let Some(left) = before.filter(|_| moves) {
-                    let mark = Mark { subject: Subject::Account(left.clone()), stamp };
-                    leavers.insert((left.clone(), id.clone()));
-                    // One for all who leave it, because a transaction writes no row twice.
-                    if self.moved.left.insert(left, mark.clone()).is_none_or(|older| older != mark) {
-                        group.push(Store::mark(&self.ws, &mark.subject, stamp));
-                    }
-                }
-                writes.push(group);
-            }
-        }
-        if !self.write_groups(writes.into_iter().map(|group| ((), group))).await?.is_empty() {
-            return Err(StoreError::Conflict.into());
-        }
-        if first == First::Heads {
-            self.customers.clear();
-        }
-        // An event that came after they were read may have been counted where they were.
-        for (_, moved) in &leavers {
-            self.customers.remove(moved);
-        }
-        accounts.extend(self.moved.left.keys().chain(&self.moved.arrived).cloned());
-        asked_for.extend(self.moved.left.keys().cloned());
-        let computed = self.compute_accounts(&accounts, &asked_for, &Placed { newcomers, leavers }, first).await?;
+        let placed = self.try_place(subjects, first).await?;
+        let computed = self.compute_accounts(&placed, first).await?;
         let removed: Vec<AccountId> = computed.iter().filter(|one| one.removed).map(|one| one.id.clone()).collect();
         let mut lost = self.write_accounts(computed).await?;
         for id in removed {
@@ -304,7 +277,7 @@ impl Batch {
         let (left, done) = left.into_iter().partition(|(id, _)| lost.contains(id));
         self.moved.left = left;
         self.take_away(BTreeMap::into_values(done).collect()).await?;
-        Ok(Tried { accounts, lost })
+        Ok(Tried { accounts: placed.accounts, lost })
     }
 
     async fn read_first(&mut self, ids: &[CustomerId], first: First) -> Result<(), Refusal> {
@@ -331,13 +304,8 @@ impl Batch {
         Ok(())
     }
 
-    async fn compute_accounts(
-        &mut self,
-        accounts: &BTreeSet<AccountId>,
-        asked_for: &BTreeSet<AccountId>,
-        placed: &Placed,
-        first: First,
-    ) -> Result<Vec<Computed>, Refusal> {
+    async fn compute_accounts(&mut self, placed: &Placed, first: First) -> Result<Vec<Computed>, Refusal> {
+        let accounts = &placed.accounts;
         let (store, ws) = (self.app.store().clone(), self.ws.clone());
         let read = |id: AccountId| {
             let (store, ws) = (store.clone(), ws.clone());
@@ -346,7 +314,7 @@ impl Batch {
         let existing = match first {
             First::Heads => accounts.clone(),
             // Of one that somebody asks for there may be anything, whatever its first row says.
-            First::Everything => &store.existing_accounts(&ws, accounts).await? | asked_for,
+            First::Everything => &store.existing_accounts(&ws, accounts).await? | &placed.asked_for,
         };
         let new = accounts.difference(&existing).map(|id| (id.clone(), AccountRows::default()));
         let new: Vec<_> = new.collect();

@@ -1,7 +1,7 @@
 //! The accounts of customers that events have just been folded for.
 
 use super::intents::{forget, hand_over};
-use super::{Batch, First, account_of, customer};
+use super::{Batch, customer};
 use crate::app::App;
 use crate::refusal::Refusal;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
@@ -9,7 +9,7 @@ use billfold_store::{Intent, Subject};
 use std::collections::BTreeSet;
 use tokio::task::JoinSet;
 
-/// Subjects that are worth a task of their own: each reads the rules anew.
+/// Accounts that are worth a task of their own: each reads the rules anew.
 const HALF_MIN: usize = 16;
 
 /// Computes the accounts of whom facts were just stored as intended, and of those customers of whom something was no news
@@ -34,7 +34,7 @@ pub(crate) async fn work_on(
     if subjects.is_empty() {
         return Ok(());
     }
-    if compute(app, ws, subjects).await? {
+    if compute(app, ws, &placed(app, ws, subjects).await?).await? {
         // What the sync has not read yet may be missing: its last stage computes them once more, and counts on marks.
         return hand_over(app, ws, intents).await;
     }
@@ -42,52 +42,45 @@ pub(crate) async fn work_on(
     Batch::new(app.clone(), ws.clone()).take_away(marks).await
 }
 
-/// Computes accounts, many of them in two halves side by side; whatever is in the same account now is in the same half. Who
-/// moves from one half to the other is settled as between two processes. Whether a sync was seen to run.
-async fn compute(app: &App, ws: &WorkspaceId, subjects: BTreeSet<Subject>) -> Result<bool, Refusal> {
-    let in_halves = subjects.len() >= 2 * HALF_MIN;
-    let mut placed = placed(app, ws, subjects, in_halves).await?;
-    let second = if in_halves { placed.split_off(middle(&placed)) } else { Vec::new() };
+/// Computes accounts, many of them in two halves side by side: once it is written whose everybody is, no account concerns
+/// another. Whether a sync was seen to run.
+async fn compute(app: &App, ws: &WorkspaceId, subjects: &[Subject]) -> Result<bool, Refusal> {
+    let mut batch = Batch::new(app.clone(), ws.clone());
+    let accounts = batch.place(subjects).await?;
+    if accounts.len() < 2 * HALF_MIN {
+        return compute_part(batch.part(&accounts), accounts).await;
+    }
+    let accounts: Vec<AccountId> = accounts.into_iter().collect();
     let mut at_work = JoinSet::new();
-    for half in [placed, second].into_iter().filter(|half| !half.is_empty()) {
-        let subjects = half.into_iter().map(|(_, subject)| subject).collect();
-        at_work.spawn(compute_together(app.clone(), ws.clone(), subjects));
+    for half in accounts.chunks(accounts.len().div_ceil(2)) {
+        let half: BTreeSet<AccountId> = half.iter().cloned().collect();
+        at_work.spawn(compute_part(batch.part(&half), half));
     }
-    let mut syncing = false;
-    while let Some(computed) = at_work.join_next().await {
-        syncing |= computed.map_err(Refusal::internal)??;
-    }
-    Ok(syncing)
+    // Both end before one is told to have failed; a panic goes on.
+    let ended = at_work.join_all().await;
+    ended.into_iter().try_fold(false, |syncing, half| Ok(syncing | half?))
 }
 
-async fn compute_together(app: App, ws: WorkspaceId, subjects: Vec<Subject>) -> Result<bool, Refusal> {
-    let mut batch = Batch { first: First::Heads, ..Batch::new(app, ws) };
-    batch.compute(&subjects).await?;
-    Ok(batch.syncing)
+async fn compute_part(mut part: Batch, accounts: BTreeSet<AccountId>) -> Result<bool, Refusal> {
+    let subjects: Vec<Subject> = accounts.into_iter().map(Subject::Account).collect();
+    part.compute(&subjects).await?;
+    Ok(part.syncing)
 }
 
-/// Who is computed, behind the account that it is in.
-type Placed = (Option<AccountId>, Subject);
-
-/// Where the second half begins: no account is in both.
-fn middle(placed: &[Placed]) -> usize {
-    let Some((last, _)) = placed.get(placed.len() / 2) else { return 0 };
-    placed.partition_point(|(account, _)| account <= last)
-}
-
-/// Who is computed, in the order of accounts. Who stays in an account needs not be matched; where it is is read after the
-/// facts were written, and whoever moves it on reads them after that is written. Where the others are is asked for `all`.
-async fn placed(app: &App, ws: &WorkspaceId, subjects: BTreeSet<Subject>, all: bool) -> Result<Vec<Placed>, Refusal> {
-    let asked = subjects.iter().filter(|subject| all || matches!(subject, Subject::Facts(_)));
-    let accounts = app.store().accounts_of(ws, &asked.filter_map(customer).cloned().collect()).await?;
-    let placed = subjects.into_iter().map(|subject| {
-        let account = customer(&subject).and_then(|customer| accounts.get(customer)).or(account_of(&subject)).cloned();
-        let subject = match (subject, &account) {
-            (Subject::Facts(_), Some(account)) => Subject::Account(account.clone()),
-            (Subject::Facts(customer), None) => Subject::Customer(customer),
-            (other, _) => other,
-        };
-        (account, subject)
+/// Who is computed. Who stays in an account needs not be matched; where it is is read after the facts were written, and
+/// whoever moves it on reads them after that is written.
+async fn placed(app: &App, ws: &WorkspaceId, subjects: BTreeSet<Subject>) -> Result<Vec<Subject>, Refusal> {
+    let stays = subjects.iter().filter_map(|subject| match subject {
+        Subject::Facts(customer) => Some(customer.clone()),
+        _ => None,
     });
-    Ok(placed.collect::<BTreeSet<Placed>>().into_iter().collect())
+    let accounts = app.store().accounts_of(ws, &stays.collect()).await?;
+    let placed = subjects.into_iter().map(|subject| match subject {
+        Subject::Facts(customer) => match accounts.get(&customer) {
+            Some(account) => Subject::Account(account.clone()),
+            None => Subject::Customer(customer),
+        },
+        other => other,
+    });
+    Ok(placed.collect::<BTreeSet<Subject>>().into_iter().collect())
 }

@@ -1,13 +1,20 @@
 //! Many events at once, of more accounts than one task computes.
 
 use crate::world::World;
-use billfold_core::id::EndpointId;
+use billfold_core::id::{AccountId, EndpointId};
+use billfold_core::matching::account_of_domain;
 use billfold_sim::model::SubscriptionStatus;
 use billfold_sim::{Change, Kind};
+use billfold_store::embedded::Fate;
+use futures::FutureExt as _;
+use serde_json::json;
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Where everybody moves to; fewer than there are customers, so that both halves meet in each.
+/// Where everybody moves to; fewer than there are customers, so that many leave and come to each.
 const COMPANIES: usize = 7;
 
 /// Changes every subscription that runs, and receives what Stripe tells of it.
@@ -70,8 +77,53 @@ async fn who_moves_between_accounts_that_are_computed_side_by_side_is_counted_on
         move_everybody(&world, &endpoint, round).await;
         change_everything(&world, &endpoint, 40 + u64::try_from(round).unwrap()).await;
         world.work_together().await;
-        // Somebody who loses against the other half too often comes back.
-        world.work_off().await;
+        assert!(world.messages_for().is_empty(), "everything is done");
+        assert!(!world.app.store().is_marked(&world.ws).await.unwrap());
+        world.assert_exact().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_everybody_leaves_while_others_come_keeps_what_was_given() {
+    let (world, endpoint) = World::listening(34, 150).await;
+    move_everybody(&world, &endpoint, 1).await;
+    world.work_together().await;
+    let accounts: Vec<AccountId> =
+        (0..COMPANIES).map(|n| account_of_domain(&format!("company-{n}.com")).unwrap()).collect();
+    for account in &accounts {
+        let patch = serde_json::from_value(json!({ "custom": { "of": account } })).unwrap();
+        world.app.change_account(&world.ws, account, patch).await.unwrap();
+    }
+    world.work_off().await;
+    move_everybody(&world, &endpoint, 2).await;
+    world.work_together().await;
+    for account in &accounts {
+        let kept = serde_json::to_value(world.app.account(&world.ws, account).await.unwrap()).unwrap();
+        assert_eq!(kept["custom"]["of"], json!(account));
+    }
+    world.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_half_that_fails_or_panics_is_told_and_made_good() {
+    let (world, endpoint) = World::listening(35, 150).await;
+    for (quantity, panics) in [(41, false), (42, true)] {
+        change_everything(&world, &endpoint, quantity).await;
+        let queries = AtomicU64::new(0);
+        let gate = move |operation: &str| match operation {
+            "Query" if queries.fetch_add(1, Ordering::SeqCst) == 30 => {
+                assert!(!panics, "as asked for");
+                Fate::Throttled
+            }
+            _ => Fate::Served,
+        };
+        let gated = world.behind(Arc::new(gate));
+        gated.take_messages_of(&world);
+        let ended = AssertUnwindSafe(gated.work_together()).catch_unwind().await;
+        assert_eq!(ended.is_err(), panics, "who counts panics hears of it");
+        assert!(!gated.messages_for().is_empty(), "the events come again");
+        gated.work_together().await;
+        assert!(gated.messages_for().is_empty(), "everything is done");
         world.assert_exact().await;
     }
 }
