@@ -5,6 +5,7 @@ use crate::figure::{Figure, Unit};
 use crate::simulation::Simulation;
 use anyhow::{Context, bail};
 use billfold_app::auth::Role;
+use billfold_app::http::limits::HEAD_TIME_MAX;
 use billfold_app::{Clock, LimitsConfig};
 use billfold_core::id::WorkspaceId;
 use billfold_local::serve::{Data, Local, Options};
@@ -112,8 +113,10 @@ pub struct Api {
 }
 
 impl Api {
-    pub fn new(local: &Local, token: String) -> Self {
-        Self { url: local.url.clone(), token, http: reqwest::Client::new() }
+    pub fn new(local: &Local, token: String) -> anyhow::Result<Self> {
+        // Given up before the server does so: a request that met that moment would fail.
+        let http = reqwest::Client::builder().pool_idle_timeout(HEAD_TIME_MAX / 2).build()?;
+        Ok(Self { url: local.url.clone(), token, http })
     }
 
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
@@ -150,7 +153,7 @@ pub async fn local(simulation: &Simulation, folder: &Path, limits: LimitsConfig)
         ..Options::in_memory(Base::parse(&simulation.hello.base)?)
     };
     let local = Local::start(options).await?;
-    let api = Api::new(&local, local.token(&WorkspaceId::new("bench")?, Role::Owner)?);
+    let api = Api::new(&local, local.token(&WorkspaceId::new("bench")?, Role::Owner)?)?;
     api.post("/v1/stripe", &json!({ "api_key": simulation.hello.api_key })).await?;
     Ok((local, api))
 }

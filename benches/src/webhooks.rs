@@ -52,7 +52,7 @@ pub async fn run(customers: u32) -> anyhow::Result<Vec<Figure>> {
         ..Options::in_memory(Base::parse(&stripe.hello.base)?)
     };
     let bench = Bench { local: Local::start(options).await?, ws: WorkspaceId::new("bench")? };
-    let api = Api::new(&bench.local, bench.local.token(&bench.ws, Role::Owner)?);
+    let api = Api::new(&bench.local, bench.local.token(&bench.ws, Role::Owner)?)?;
     api.post("/v1/stripe", &json!({ "api_key": stripe.hello.api_key })).await?;
     follow(&api, &first_run(&api).await?).await?;
     let card = api.get("/v1/stripe").await?;
@@ -60,7 +60,7 @@ pub async fn run(customers: u32) -> anyhow::Result<Vec<Figure>> {
     let prepared: Prepared = stripe.order(&Order::Prepare { url, count: EVENTS + ALONE })?;
     clock.0.store(prepared.now, Ordering::SeqCst);
     // Time has passed, and the token with it.
-    let api = Api::new(&bench.local, bench.local.token(&bench.ws, Role::Owner)?);
+    let api = Api::new(&bench.local, bench.local.token(&bench.ws, Role::Owner)?)?;
     let secret = json!({ "webhook_secret": prepared.secret });
     api.put("/v1/stripe/webhook-secret", &secret).await?;
     let before: Sent = stripe.order(&Order::Send { count: 0, at_once: 1 })?;
