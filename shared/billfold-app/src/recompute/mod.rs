@@ -143,7 +143,7 @@ struct Rules {
 struct Moved {
     /// Those that somebody left, with their marks.
     left: BTreeMap<AccountId, Mark>,
-    /// Those that somebody came to, or was moved between by hand.
+    /// Those that somebody came to, was moved between by hand, or is computing from older facts.
     arrived: BTreeSet<AccountId>,
 }
 
@@ -209,8 +209,12 @@ impl Batch {
         if marks.is_empty() || self.app.store().lease(&self.ws).await?.run.is_some() {
             return Ok(Drained::Nothing);
         }
-        self.work_off(marks).await?;
-        Ok(Drained::Some)
+        // Whoever hears of a change meanwhile sees that somebody is computing from older facts.
+        let intent = intents::announce(&self.app, &self.ws, subjects_of(&marks)).await?;
+        let drained = self.work_off(marks).await;
+        // After trouble as well: the marks are there, and nothing is about to be written any more.
+        intents::forget(&self.app, &[intent]).await?;
+        drained.map(|_| Drained::Some)
     }
 
     async fn marks(&self, shard: u8) -> Result<Vec<Mark>, Refusal> {
@@ -220,8 +224,7 @@ impl Batch {
     }
 
     async fn work_off(&mut self, marks: Vec<Mark>) -> Result<BTreeSet<AccountId>, Refusal> {
-        let subjects: Vec<Subject> = marks.iter().map(|mark| mark.subject.clone()).collect();
-        let computed = self.compute(&subjects).await?;
+        let computed = self.compute(&subjects_of(&marks)).await?;
         self.take_away(marks).await?;
         Ok(computed)
     }
@@ -439,6 +442,10 @@ impl Rules {
         let books = Books::of(&connection, &billing)?;
         Ok(Self { ws: ws.clone(), settings, billing, catalogue, books, syncing: lease.run.is_some() })
     }
+}
+
+fn subjects_of(marks: &[Mark]) -> Vec<Subject> {
+    marks.iter().map(|mark| mark.subject.clone()).collect()
 }
 
 /// Whether somebody else was first.

@@ -12,10 +12,11 @@ use billfold_store::{AccountRow, AccountRows, AccountSource, Erase, Intent, List
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 const MINUTE: i64 = 60;
 
@@ -37,11 +38,67 @@ async fn change(world: &World, endpoint: &EndpointId) -> Changed {
         let quantity = row.items[0].quantity.unwrap() + 1;
         (business.id(Kind::Subscription, place), business.id(Kind::Customer, row.customer), quantity)
     });
-    world.sim.apply(&Change::SetQuantity { subscription: subscription.clone(), item: None, quantity }).unwrap();
+    set_quantity(world, endpoint, &subscription, quantity).await;
+    Changed { subscription, customer: CustomerId::new(customer).unwrap(), quantity: quantity.try_into().unwrap() }
+}
+
+async fn set_quantity(world: &World, endpoint: &EndpointId, subscription: &str, quantity: u64) {
+    world.sim.apply(&Change::SetQuantity { subscription: subscription.to_owned(), item: None, quantity }).unwrap();
     let updated = world.sim.take_deliveries().into_iter().find(|one| one.kind == "customer.subscription.updated");
     let signed = updated.unwrap().signed_at(world.sim.now());
     world.app.receive(endpoint, &signed.signature, &signed.body).await.unwrap();
-    Changed { subscription, customer: CustomerId::new(customer).unwrap(), quantity: quantity.try_into().unwrap() }
+}
+
+/// A worker that has computed, and is about to write what it came to until it is told to go on.
+async fn slow_worker(world: &World) -> (JoinHandle<()>, mpsc::Sender<()>) {
+    let (arrive, has_arrived) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let (arrive, may_go_on, writes) = (Mutex::new(arrive), Mutex::new(may_go_on), AtomicU32::new(0));
+    let gate = move |operation: &str| {
+        if operation == "TransactWriteItems" && writes.fetch_add(1, Ordering::SeqCst) == 0 {
+            arrive.lock().unwrap().send(()).unwrap();
+            may_go_on.lock().unwrap().recv().unwrap();
+        }
+        Fate::Served
+    };
+    let slow = world.behind(Arc::new(gate));
+    slow.take_messages_of(world);
+    let working = tokio::spawn(async move { slow.work_together().await });
+    tokio::task::spawn_blocking(move || has_arrived.recv()).await.unwrap().unwrap();
+    (working, go_on)
+}
+
+/// Changes the subscription back while a worker is slow. What it is changed to is stored already, so whoever hears of that finds
+/// nothing that is not.
+async fn change_back(world: &World, endpoint: &EndpointId, changed: &Changed) {
+    let (working, go_on) = slow_worker(world).await;
+    world.sim.advance(2);
+    let before = u64::try_from(changed.quantity - 1).unwrap();
+    set_quantity(world, endpoint, &changed.subscription, before).await;
+    world.work_off().await;
+    go_on.send(()).unwrap();
+    working.await.unwrap();
+    world.assert_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_event_came_to_does_not_stay_after_a_change_back() {
+    let (world, endpoint) = World::listening(41, 40).await;
+    let changed = change(&world, &endpoint).await;
+    change_back(&world, &endpoint, &changed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_mark_came_to_does_not_stay_after_a_change_back() {
+    let (world, endpoint) = World::listening(42, 40).await;
+    let changed = change(&world, &endpoint).await;
+    let gate = |operation: &str| if operation == "TransactWriteItems" { Fate::NeverArrives } else { Fate::Served };
+    let dies = world.behind(Arc::new(gate));
+    dies.take_messages_of(&world);
+    tokio::time::timeout(Duration::from_millis(500), dies.work_together()).await.unwrap_err();
+    world.sim.advance(16 * MINUTE);
+    world.app.sweep().await.unwrap();
+    change_back(&world, &endpoint, &changed).await;
 }
 
 /// A world in which somebody has died after an event was stored and before its account was computed.
