@@ -46,9 +46,9 @@ impl Batch {
         let facts: Vec<CustomerFacts> = rows.iter().map(|rows| facts(rows)).collect();
         let now = self.app.now();
         let computed = billing::compute(&rules.billing, &rules.catalogue, &facts, now);
-        // Whoever moves somebody writes what is the same as well: somebody else may be writing, or taking away, what it came
-        // to before, and must notice.
-        let moved = self.moved.arrived.contains(id) || self.moved.left.contains_key(id);
+        // Whoever moves somebody, or is not alone, writes what is the same as well: somebody else may be writing, or taking
+        // away, what it came to before, and must notice.
+        let moved = self.moved.arrived.contains(id) || self.moved.left.contains_key(id) || self.contested.contains(id);
         let whose = Whose { id, stored, customers: &rows, moved };
         let (mut groups, mut writes) = rules.keep_books(&whose, &facts, &computed, now)?;
         let billing = computed.billing;

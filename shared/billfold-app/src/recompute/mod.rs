@@ -120,6 +120,9 @@ pub(crate) struct Batch {
     customers: BTreeMap<CustomerId, CustomerRows>,
     first: First,
     moved: Moved,
+    /// Accounts that others are about to change. They are written even if they come to what is stored: whoever has computed them
+    /// from older facts, and not written them yet, must lose.
+    contested: BTreeSet<AccountId>,
     /// Of accounts that were made.
     intents: Vec<Intent>,
     /// Whether a sync was running when facts were read.
@@ -143,7 +146,7 @@ struct Rules {
 struct Moved {
     /// Those that somebody left, with their marks.
     left: BTreeMap<AccountId, Mark>,
-    /// Those that somebody came to, was moved between by hand, or is computing from older facts.
+    /// Those that somebody came to, or was moved between by hand.
     arrived: BTreeSet<AccountId>,
 }
 
@@ -180,7 +183,8 @@ enum First {
 impl Batch {
     pub(crate) fn new(app: App, ws: WorkspaceId) -> Self {
         let (customers, first, moved) = (BTreeMap::new(), First::Everything, Moved::default());
-        Self { app, ws, customers, first, moved, intents: Vec::new(), syncing: false }
+        let (contested, intents) = (BTreeSet::new(), Vec::new());
+        Self { app, ws, customers, first, moved, contested, intents, syncing: false }
     }
 
     /// The same after somebody was moved between accounts.
@@ -194,7 +198,8 @@ impl Batch {
         let left = self.moved.left.iter().filter(|(id, _)| accounts.contains(*id));
         let left = left.map(|(id, mark)| (id.clone(), mark.clone())).collect();
         let moved = Moved { left, arrived: &self.moved.arrived & accounts };
-        Self { first: First::Heads, moved, ..Self::new(self.app.clone(), self.ws.clone()) }
+        let contested = &self.contested & accounts;
+        Self { first: First::Heads, moved, contested, ..Self::new(self.app.clone(), self.ws.clone()) }
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
@@ -210,10 +215,12 @@ impl Batch {
             return Ok(Drained::Nothing);
         }
         // Whoever hears of a change meanwhile sees that somebody is computing from older facts.
-        let intent = intents::announce(&self.app, &self.ws, subjects_of(&marks)).await?;
+        let intent = [intents::announce(&self.app, &self.ws, subjects_of(&marks)).await?];
+        let at_work = intents::others_at_work(&self.app, &self.ws, &intent).await?;
+        self.contested = intents::accounts_of(&self.app, &self.ws, &at_work).await?;
         let drained = self.work_off(marks).await;
-        // After trouble as well: the marks are there, and nothing is about to be written any more.
-        intents::forget(&self.app, &[intent]).await?;
+        // After trouble as well: the marks are still there.
+        intents::forget(&self.app, &intent).await?;
         drained.map(|_| Drained::Some)
     }
 

@@ -1,7 +1,7 @@
 //! The accounts of customers that events have just been folded for.
 
-use super::intents::{forget, hand_over};
-use super::{Batch, account_of, customer};
+use super::intents::{accounts_of, announce, forget, hand_over, others_at_work};
+use super::{Batch, customer};
 use crate::app::App;
 use crate::refusal::Refusal;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
@@ -27,41 +27,39 @@ pub(crate) async fn work_on(
     if subjects.is_empty() && others.is_empty() {
         return Ok(());
     }
-    // Read after the facts were written, and before the accounts are: who is not at work any more has written what it came to,
-    // and who is not yet will read these facts.
-    let at_work = app.store().intents(ws, None).await?.into_iter().filter(|intent| !intents.contains(intent));
-    let at_work: Vec<Subject> = at_work.flat_map(|intent| intent.subjects).collect();
-    let mut marks = Vec::new();
+    let at_work = others_at_work(app, ws, intents).await?;
+    let (mut intents, mut marks) = (intents.to_vec(), Vec::new());
     if !others.is_empty() {
         marks = app.store().marks_of(ws, &others).await?;
         let left = at_work.iter().filter(|subject| customer(subject).is_some_and(|one| others.contains(one)));
-        subjects.extend(left.cloned());
-        subjects.extend(marks.iter().map(|mark| mark.subject.clone()));
+        let left: Vec<Subject> = left.chain(marks.iter().map(|mark| &mark.subject)).cloned().collect();
+        if !left.is_empty() {
+            intents.push(announce(app, ws, left.clone()).await?);
+        }
+        subjects.extend(left);
     }
     if subjects.is_empty() {
         return Ok(());
     }
     let contested = accounts_of(app, ws, &at_work).await?;
-    if compute(app, ws, &placed(app, ws, subjects).await?, &contested).await? {
+    if compute(app, ws, &placed(app, ws, subjects).await?, contested).await? {
         // What the sync has not read yet may be missing: its last stage computes them once more, and counts on marks.
-        return hand_over(app, ws, intents).await;
+        return hand_over(app, ws, &intents).await;
     }
-    forget(app, intents).await?;
+    forget(app, &intents).await?;
     Batch::new(app.clone(), ws.clone()).take_away(marks).await
 }
 
 /// Computes accounts, many of them in two halves side by side: once it is written whose everybody is, no account concerns
-/// another. Those that are `contested` are written even if they come to what is stored: whoever has computed them from older
-/// facts, and not written them yet, must lose. Whether a sync was seen to run.
+/// another. Whether a sync was seen to run.
 async fn compute(
     app: &App,
     ws: &WorkspaceId,
     subjects: &[Subject],
-    contested: &BTreeSet<AccountId>,
+    contested: BTreeSet<AccountId>,
 ) -> Result<bool, Refusal> {
-    let mut batch = Batch::new(app.clone(), ws.clone());
+    let mut batch = Batch { contested, ..Batch::new(app.clone(), ws.clone()) };
     let accounts = batch.place(subjects).await?;
-    batch.moved.arrived.extend(&accounts & contested);
     if accounts.len() < 2 * HALF_MIN {
         return compute_part(batch.part(&accounts), accounts).await;
     }
@@ -80,13 +78,6 @@ async fn compute_part(mut part: Batch, accounts: BTreeSet<AccountId>) -> Result<
     let subjects: Vec<Subject> = accounts.into_iter().map(Subject::Account).collect();
     part.compute(&subjects).await?;
     Ok(part.syncing)
-}
-
-/// The accounts that subjects are, or are in.
-async fn accounts_of(app: &App, ws: &WorkspaceId, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
-    let customers = subjects.iter().filter_map(customer).cloned().collect();
-    let of_customers = app.store().accounts_of(ws, &customers).await?.into_values();
-    Ok(subjects.iter().filter_map(account_of).cloned().chain(of_customers).collect())
 }
 
 /// Who is computed. Who stays in an account needs not be matched; where it is is read after the facts were written, and
