@@ -1,7 +1,7 @@
 //! Writers who die between what they store and what follows from it: nothing is left as they left it.
 
 use crate::world::World;
-use billfold_app::{Handled, Message};
+use billfold_app::{Handled, Message, SettingsPatch};
 use billfold_core::id::{AccountId, CustomerId, EndpointId};
 use billfold_core::matching::{Belongs, belongs};
 use billfold_core::run::Trigger;
@@ -86,6 +86,23 @@ async fn what_an_event_came_to_does_not_stay_after_a_change_back() {
     let (world, endpoint) = World::listening(41, 40).await;
     let changed = change(&world, &endpoint).await;
     change_back(&world, &endpoint, &changed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_settings_came_to_does_not_stay_after_they_are_changed_back() {
+    let (world, _) = World::listening(43, 40).await;
+    let own_currency = async |currency: &str| {
+        let patch: SettingsPatch = serde_json::from_value(json!({ "currency": currency })).unwrap();
+        world.app.change_settings(&world.ws, &patch).await.unwrap();
+    };
+    let before = world.accounts().await;
+    own_currency("eur").await;
+    let (working, go_on) = slow_worker(&world).await;
+    own_currency("usd").await;
+    world.work_off().await;
+    go_on.send(()).unwrap();
+    working.await.unwrap();
+    assert_eq!(world.accounts().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
