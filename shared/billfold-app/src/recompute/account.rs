@@ -2,13 +2,13 @@
 
 use super::books::Whose;
 use super::making::New;
-use super::{Batch, Rules};
+use super::{Batch, Rules, account_of, customer};
 use crate::refusal::Refusal;
 use billfold_core::billing::{self, AccountBilling, CustomerFacts};
 use billfold_core::facts::Customer;
 use billfold_core::id::{AccountId, CustomerId};
 use billfold_core::matching::{Belongs, account_name, account_of_domain, belongs};
-use billfold_store::{AccountRow, AccountRows, AccountSource, CustomerRows, ListRow, Store, Write};
+use billfold_store::{AccountRow, AccountRows, AccountSource, CustomerRows, ListRow, Store, Subject, Write};
 use std::collections::BTreeSet;
 
 /// Members of a new account that must still be in it when it is written; the transaction has room for these.
@@ -48,7 +48,11 @@ impl Batch {
         let computed = billing::compute(&rules.billing, &rules.catalogue, &facts, now);
         // Whoever moves somebody, or is not alone, writes what is the same as well: somebody else may be writing, or taking
         // away, what it came to before, and must notice.
-        let moved = self.moved.arrived.contains(id) || self.moved.left.contains_key(id) || self.contested.contains(id);
+        let at_it = |subject: &Subject| {
+            account_of(subject) == Some(id) || customer(subject).is_some_and(|one| members.contains(one))
+        };
+        let moved = self.moved.arrived.contains(id) || self.moved.left.contains_key(id);
+        let moved = moved || self.at_work.iter().any(at_it);
         let whose = Whose { id, stored, customers: &rows, moved };
         let (mut groups, mut writes) = rules.keep_books(&whose, &facts, &computed, now)?;
         let billing = computed.billing;

@@ -1,10 +1,9 @@
 //! What writers say before they write: whoever dies between the facts and the accounts is found by it.
 
-use super::{account_of, customer};
 use crate::app::App;
 use crate::refusal::{Kind, Refusal};
 use billfold_core::connection::Connection;
-use billfold_core::id::{AccountId, WorkspaceId};
+use billfold_core::id::WorkspaceId;
 use billfold_store::{Intent, Subject};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -66,17 +65,6 @@ pub(crate) async fn forget(app: &App, intents: &[Intent]) -> Result<(), Refusal>
 pub(super) async fn others_at_work(app: &App, ws: &WorkspaceId, own: &[Intent]) -> Result<Vec<Subject>, Refusal> {
     let others = app.store().intents(ws, None).await?.into_iter().filter(|intent| !own.contains(intent));
     Ok(others.flat_map(|intent| intent.subjects).collect())
-}
-
-/// The accounts that subjects are, or are in.
-pub(super) async fn accounts_of(
-    app: &App,
-    ws: &WorkspaceId,
-    subjects: &[Subject],
-) -> Result<BTreeSet<AccountId>, Refusal> {
-    let customers = subjects.iter().filter_map(customer).cloned().collect();
-    let of_customers = app.store().accounts_of(ws, &customers).await?.into_values();
-    Ok(subjects.iter().filter_map(account_of).cloned().chain(of_customers).collect())
 }
 
 /// Whether writers may still be at work.

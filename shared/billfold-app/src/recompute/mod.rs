@@ -118,11 +118,10 @@ pub(crate) struct Batch {
     ws: WorkspaceId,
     /// Customers that have been read for the batch at hand.
     customers: BTreeMap<CustomerId, CustomerRows>,
-    first: First,
     moved: Moved,
-    /// Accounts that others are about to change. They are written even if they come to what is stored: whoever has computed them
-    /// from older facts, and not written them yet, must lose.
-    contested: BTreeSet<AccountId>,
+    /// Whom others are about to change. Their accounts are written even if they come to what is stored: whoever has computed
+    /// them from older facts, and not written them yet, must lose.
+    at_work: Vec<Subject>,
     /// Of accounts that were made.
     intents: Vec<Intent>,
     /// Whether a sync was running when facts were read.
@@ -182,9 +181,8 @@ enum First {
 
 impl Batch {
     pub(crate) fn new(app: App, ws: WorkspaceId) -> Self {
-        let (customers, first, moved) = (BTreeMap::new(), First::Everything, Moved::default());
-        let (contested, intents) = (BTreeSet::new(), Vec::new());
-        Self { app, ws, customers, first, moved, contested, intents, syncing: false }
+        let (customers, moved) = (BTreeMap::new(), Moved::default());
+        Self { app, ws, customers, moved, at_work: Vec::new(), intents: Vec::new(), syncing: false }
     }
 
     /// The same after somebody was moved between accounts.
@@ -198,8 +196,7 @@ impl Batch {
         let left = self.moved.left.iter().filter(|(id, _)| accounts.contains(*id));
         let left = left.map(|(id, mark)| (id.clone(), mark.clone())).collect();
         let moved = Moved { left, arrived: &self.moved.arrived & accounts };
-        let contested = &self.contested & accounts;
-        Self { first: First::Heads, moved, contested, ..Self::new(self.app.clone(), self.ws.clone()) }
+        Self { moved, at_work: self.at_work.clone(), ..Self::new(self.app.clone(), self.ws.clone()) }
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
@@ -216,8 +213,7 @@ impl Batch {
         }
         // Whoever hears of a change meanwhile sees that somebody is computing from older facts.
         let intent = [intents::announce(&self.app, &self.ws, subjects_of(&marks)).await?];
-        let at_work = intents::others_at_work(&self.app, &self.ws, &intent).await?;
-        self.contested = intents::accounts_of(&self.app, &self.ws, &at_work).await?;
+        self.at_work = intents::others_at_work(&self.app, &self.ws, &intent).await?;
         let drained = self.work_off(marks).await;
         // After trouble as well: the marks are still there.
         intents::forget(&self.app, &intent).await?;
@@ -239,22 +235,15 @@ impl Batch {
     /// Matches and computes; what others wrote meanwhile again and again.
     pub(crate) async fn compute(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
         let (mut left, mut accounts) = (subjects.to_vec(), BTreeSet::new());
-        let mut first = self.first;
         for _ in 0..ATTEMPTS_MAX {
-            match self.try_compute(&left, first).await {
-                Ok(tried) => {
-                    accounts.extend(tried.accounts);
-                    if tried.lost.is_empty() {
-                        intents::forget(&self.app, &std::mem::take(&mut self.intents)).await?;
-                        return Ok(accounts);
-                    }
-                    // Whose they are is written by now: the accounts themselves say who is in them.
-                    left = tried.lost.into_iter().map(Subject::Account).collect();
-                    first = First::Heads;
-                }
-                Err(refusal) if refusal.kind == Kind::Unavailable && is_conflict(&refusal) => {}
-                Err(refusal) => return Err(refusal),
+            let Some(tried) = unless_lost(self.try_compute(&left).await)? else { continue };
+            accounts.extend(tried.accounts);
+            if tried.lost.is_empty() {
+                intents::forget(&self.app, &std::mem::take(&mut self.intents)).await?;
+                return Ok(accounts);
             }
+            // Whose they are is written by now: the accounts themselves say who is in them.
+            left = tried.lost.into_iter().map(Subject::Account).collect();
         }
         Err(StoreError::Conflict.into())
     }
@@ -262,18 +251,16 @@ impl Batch {
     /// Says whose customers are, and computes nothing yet: the accounts that it has to be done for.
     async fn place(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
         for _ in 0..ATTEMPTS_MAX {
-            match self.try_place(subjects, First::Heads).await {
-                Ok(placed) => return Ok(placed.accounts),
-                Err(refusal) if refusal.kind == Kind::Unavailable && is_conflict(&refusal) => {}
-                Err(refusal) => return Err(refusal),
+            if let Some(placed) = unless_lost(self.try_place(subjects, First::Heads).await)? {
+                return Ok(placed.accounts);
             }
         }
         Err(StoreError::Conflict.into())
     }
 
-    async fn try_compute(&mut self, subjects: &[Subject], first: First) -> Result<Tried, Refusal> {
-        let placed = self.try_place(subjects, first).await?;
-        let computed = self.compute_accounts(&placed, first).await?;
+    async fn try_compute(&mut self, subjects: &[Subject]) -> Result<Tried, Refusal> {
+        let placed = self.try_place(subjects, First::Everything).await?;
+        let computed = self.compute_accounts(&placed).await?;
         let removed: Vec<AccountId> = computed.iter().filter(|one| one.removed).map(|one| one.id.clone()).collect();
         let mut lost = self.write_accounts(computed).await?;
         for id in removed {
@@ -314,18 +301,16 @@ impl Batch {
         Ok(())
     }
 
-    async fn compute_accounts(&mut self, placed: &Placed, first: First) -> Result<Vec<Computed>, Refusal> {
+    async fn compute_accounts(&mut self, placed: &Placed) -> Result<Vec<Computed>, Refusal> {
         let accounts = &placed.accounts;
         let (store, ws) = (self.app.store().clone(), self.ws.clone());
         let read = |id: AccountId| {
             let (store, ws) = (store.clone(), ws.clone());
             async move { store.account_rows(&ws, &id).await.map(|rows| (id, rows)) }
         };
-        let existing = match first {
-            First::Heads => accounts.clone(),
-            // Of one that somebody asks for there may be anything, whatever its first row says.
-            First::Everything => &store.existing_accounts(&ws, accounts).await? | &placed.asked_for,
-        };
+        // Of one that somebody asks for there may be anything, whatever its first row says.
+        let perhaps_new = accounts - &placed.asked_for;
+        let existing = &store.existing_accounts(&ws, &perhaps_new).await? | &placed.asked_for;
         let new = accounts.difference(&existing).map(|id| (id.clone(), AccountRows::default()));
         let new: Vec<_> = new.collect();
         let rows = stream::iter(existing.clone().into_iter().map(read)).buffer_unordered(READS_AT_ONCE);
@@ -453,6 +438,14 @@ impl Rules {
 
 fn subjects_of(marks: &[Mark]) -> Vec<Subject> {
     marks.iter().map(|mark| mark.subject.clone()).collect()
+}
+
+/// What was tried, or `None` if somebody else was first.
+fn unless_lost<T>(tried: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+    match tried {
+        Err(refusal) if refusal.kind == Kind::Unavailable && is_conflict(&refusal) => Ok(None),
+        tried => tried.map(Some),
+    }
 }
 
 /// Whether somebody else was first.

@@ -1,6 +1,6 @@
 //! The accounts of customers that events have just been folded for.
 
-use super::intents::{accounts_of, announce, forget, hand_over, others_at_work};
+use super::intents::{announce, forget, hand_over, others_at_work};
 use super::{Batch, customer};
 use crate::app::App;
 use crate::refusal::Refusal;
@@ -41,8 +41,8 @@ pub(crate) async fn work_on(
     if subjects.is_empty() {
         return Ok(());
     }
-    let contested = accounts_of(app, ws, &at_work).await?;
-    if compute(app, ws, &placed(app, ws, subjects).await?, contested).await? {
+    let subjects = where_they_are(app, ws, subjects).await?;
+    if compute(Batch { at_work, ..Batch::new(app.clone(), ws.clone()) }, &subjects).await? {
         // What the sync has not read yet may be missing: its last stage computes them once more, and counts on marks.
         return hand_over(app, ws, &intents).await;
     }
@@ -52,13 +52,7 @@ pub(crate) async fn work_on(
 
 /// Computes accounts, many of them in two halves side by side: once it is written whose everybody is, no account concerns
 /// another. Whether a sync was seen to run.
-async fn compute(
-    app: &App,
-    ws: &WorkspaceId,
-    subjects: &[Subject],
-    contested: BTreeSet<AccountId>,
-) -> Result<bool, Refusal> {
-    let mut batch = Batch { contested, ..Batch::new(app.clone(), ws.clone()) };
+async fn compute(mut batch: Batch, subjects: &[Subject]) -> Result<bool, Refusal> {
     let accounts = batch.place(subjects).await?;
     if accounts.len() < 2 * HALF_MIN {
         return compute_part(batch.part(&accounts), accounts).await;
@@ -82,18 +76,18 @@ async fn compute_part(mut part: Batch, accounts: BTreeSet<AccountId>) -> Result<
 
 /// Who is computed. Who stays in an account needs not be matched; where it is is read after the facts were written, and
 /// whoever moves it on reads them after that is written.
-async fn placed(app: &App, ws: &WorkspaceId, subjects: BTreeSet<Subject>) -> Result<Vec<Subject>, Refusal> {
+async fn where_they_are(app: &App, ws: &WorkspaceId, subjects: BTreeSet<Subject>) -> Result<Vec<Subject>, Refusal> {
     let stays = subjects.iter().filter_map(|subject| match subject {
         Subject::Facts(customer) => Some(customer.clone()),
         _ => None,
     });
     let accounts = app.store().accounts_of(ws, &stays.collect()).await?;
-    let placed = subjects.into_iter().map(|subject| match subject {
+    let found = subjects.into_iter().map(|subject| match subject {
         Subject::Facts(customer) => match accounts.get(&customer) {
             Some(account) => Subject::Account(account.clone()),
             None => Subject::Customer(customer),
         },
         other => other,
     });
-    Ok(placed.collect::<BTreeSet<Subject>>().into_iter().collect())
+    Ok(found.collect::<BTreeSet<Subject>>().into_iter().collect())
 }
