@@ -8,7 +8,7 @@ use billfold_core::event::ENABLED_EVENTS;
 use billfold_core::id::{AccountId, CustomerId, EndpointId, WorkspaceId};
 use billfold_core::run::{Run, Trigger};
 use billfold_sim::{AccountTruth, Dice, InvoiceTruth, Sim, Spec, Truth, Version};
-use billfold_store::embedded::{self, Gate};
+use billfold_store::embedded::{self, Fate, Gate};
 use billfold_store::{Direction, ListQuery, SortBy};
 use billfold_stripe::Base;
 use futures::FutureExt as _;
@@ -19,6 +19,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// When the simulated business stands.
 const NOW: i64 = 1_790_000_000;
@@ -153,9 +154,13 @@ impl World {
 
     /// The same Billfold, whose calls to the store pass a gate.
     pub fn behind(&self, gate: Gate) -> Self {
+        self.gated(gate, Arc::default())
+    }
+
+    fn gated(&self, gate: Gate, mailbox: Arc<Mailbox>) -> Self {
         let elsewhere = Elsewhere { stripe: self.sim_base.clone(), rates_url: billfold_app::ECB_DAILY_URL.to_owned() };
         let store = embedded::behind(gate, self.app.store());
-        Self::over(self.sim.clone(), elsewhere, store, Arc::default(), self.vault.clone())
+        Self::over(self.sim.clone(), elsewhere, store, mailbox, self.vault.clone())
     }
 
     fn with(&self, elsewhere: Elsewhere) -> Self {
@@ -228,30 +233,32 @@ impl World {
         waiting.extend(messages.into_iter().zip(handled).filter_map(again));
     }
 
-    /// Starts a worker, kills it when it has made so many requests, and lets its lease run out.
+    /// A worker dies when it has made so many requests, and its lease runs out.
     pub async fn die_at_request(&self, k: u64) {
-        let message = self.mailbox.waiting.lock().unwrap().front().cloned().unwrap();
-        let before = self.sim.requests().total;
-        let app = self.app.clone();
-        let worker = tokio::spawn(async move { app.handle(&message, Duration::from_secs(600)).await });
-        while self.sim.requests().total < before + k && !worker.is_finished() {
-            tokio::task::yield_now().await;
-        }
-        worker.abort();
-        assert!(worker.await.is_err(), "the worker was done before request {k}");
+        let (sim, last) = (self.sim.clone(), self.sim.requests().total + k);
+        self.die_at(move |_| sim.requests().total >= last).await;
         self.app.recover().await.unwrap();
     }
 
-    /// Starts a worker on the first message, and kills it as soon as something is so.
-    pub async fn die_when(&self, is_so: impl AsyncFn() -> bool) {
+    /// A worker on the first message dies at the first call to the store that is so.
+    pub async fn die_at(&self, is_so: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        let there = Arc::new(Notify::new());
+        let arrived = there.clone();
+        let gate = move |operation: &str| {
+            if !is_so(operation) {
+                return Fate::Served;
+            }
+            arrived.notify_one();
+            Fate::NeverArrives
+        };
+        let app = self.gated(Arc::new(gate), self.mailbox.clone()).app;
         let message = self.mailbox.waiting.lock().unwrap().front().cloned().unwrap();
-        let app = self.app.clone();
-        let worker = tokio::spawn(async move { app.handle(&message, Duration::from_secs(600)).await });
-        while !is_so().await {
-            tokio::task::yield_now().await;
+        let mut worker = tokio::spawn(async move { app.handle(&message, Duration::from_secs(600)).await });
+        tokio::select! {
+            () = there.notified() => worker.abort(),
+            done = &mut worker => panic!("the worker was done: {done:?}"),
         }
-        worker.abort();
-        assert!(worker.await.is_err(), "the worker was done");
+        assert!(worker.await.unwrap_err().is_cancelled());
     }
 
     /// The queue takes nothing for a workspace from now on.

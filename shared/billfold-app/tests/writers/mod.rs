@@ -124,14 +124,12 @@ async fn with_a_dead_writer() -> World {
 
 async fn change_and_die(world: &World, endpoint: &EndpointId) -> Changed {
     let changed = change(world, endpoint).await;
-    let store = world.app.store();
-    let is_stored = async || {
-        let rows = store.customer_rows(&world.ws, &changed.customer).await.unwrap().subscriptions;
-        let row = rows.iter().find(|row| row.id.as_str() == changed.subscription).unwrap();
-        row.items[0].quantity == Some(changed.quantity)
-    };
     let before = world.accounts().await;
-    world.die_when(is_stored).await;
+    world.die_at(|operation| operation == "TransactWriteItems").await;
+    let store = world.app.store();
+    let rows = store.customer_rows(&world.ws, &changed.customer).await.unwrap().subscriptions;
+    let row = rows.iter().find(|row| row.id.as_str() == changed.subscription).unwrap();
+    assert_eq!(row.items[0].quantity, Some(changed.quantity), "it died after the event was stored");
     assert_eq!(world.accounts().await, before, "it died before the account was written");
     assert_eq!(store.intents(&world.ws, None).await.unwrap().len(), 1);
     changed
