@@ -233,7 +233,7 @@ impl App {
             other => other.into(),
         })?;
         subjects.push(Subject::Account(account.id.clone()));
-        Batch::new(self.clone(), ws.clone()).compute(&subjects).await?;
+        Batch::new(self.clone(), ws.clone()).compute_beside_others(&subjects).await?;
         if handover.takes_unmatched() {
             self.mark_unmatched(ws).await?;
         }
@@ -271,7 +271,7 @@ impl App {
             self.set_match(ws, customer, None, Vec::new()).await?;
         }
         recompute::hand_over(self, ws, &intents).await?;
-        Batch::new(self.clone(), ws.clone()).compute(&[Subject::Account(id.clone())]).await?;
+        Batch::new(self.clone(), ws.clone()).compute_beside_others(&[Subject::Account(id.clone())]).await?;
         Ok(self.queue().send(Message::Recompute { workspace: ws.clone() }, Duration::ZERO).await?)
     }
 
@@ -343,7 +343,7 @@ impl App {
         writes.extend(beside);
         self.store().write_all(writes).await?;
         let between = before.into_iter().chain(matched.account).collect();
-        Batch::after_a_move(self.clone(), ws.clone(), between).compute(&subjects).await?;
+        Batch::after_a_move(self.clone(), ws.clone(), between).compute_beside_others(&subjects).await?;
         let stored = self.store().customer_rows(ws, customer).await?.matched;
         stored.ok_or_else(|| Refusal::not_found("customer"))
     }

@@ -133,7 +133,7 @@ impl Import {
         }
         if concerned.len() <= COMPUTED_AT_ONCE_MAX {
             let subjects: Vec<Subject> = concerned.into_iter().collect();
-            Batch::new(app.clone(), ws.clone()).compute(&subjects).await?;
+            Batch::new(app.clone(), ws.clone()).compute_beside_others(&subjects).await?;
         }
         app.queue().send(Message::Recompute { workspace: ws }, Duration::ZERO).await?;
         Ok(report)

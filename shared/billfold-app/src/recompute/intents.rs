@@ -62,7 +62,7 @@ pub(crate) async fn forget(app: &App, intents: &[Intent]) -> Result<(), Refusal>
 
 /// Whom others than these are about to change. Asked for after one's own facts are written or marks are read, and before accounts
 /// are: whoever has taken its intent away by then has written what it came to, and whoever has none yet will read these facts.
-pub(super) async fn others_at_work(app: &App, ws: &WorkspaceId, own: &[Intent]) -> Result<Vec<Subject>, Refusal> {
+pub(crate) async fn others_at_work(app: &App, ws: &WorkspaceId, own: &[Intent]) -> Result<Vec<Subject>, Refusal> {
     let others = app.store().intents(ws, None).await?.into_iter().filter(|intent| !own.contains(intent));
     Ok(others.flat_map(|intent| intent.subjects).collect())
 }

@@ -13,7 +13,8 @@ mod several;
 
 pub(crate) use catalogue::Catalogues;
 pub(crate) use intents::{
-    Writers, announce_all, announce_event, at_work, dead_before, forget, hand_over, take_up, writers_may_live,
+    Writers, announce_all, announce_event, at_work, dead_before, forget, hand_over, others_at_work, take_up,
+    writers_may_live,
 };
 pub(crate) use several::work_on;
 
@@ -185,6 +186,11 @@ impl Batch {
         Self { app, ws, customers, moved, at_work: Vec::new(), intents: Vec::new(), syncing: false }
     }
 
+    /// The same beside others who may have older facts.
+    pub(crate) fn beside(app: App, ws: WorkspaceId, at_work: Vec<Subject>) -> Self {
+        Self { at_work, ..Self::new(app, ws) }
+    }
+
     /// The same after somebody was moved between accounts.
     pub(crate) fn after_a_move(app: App, ws: WorkspaceId, between: BTreeSet<AccountId>) -> Self {
         let moved = Moved { arrived: between, ..Moved::default() };
@@ -196,13 +202,20 @@ impl Batch {
         let left = self.moved.left.iter().filter(|(id, _)| accounts.contains(*id));
         let left = left.map(|(id, mark)| (id.clone(), mark.clone())).collect();
         let moved = Moved { left, arrived: &self.moved.arrived & accounts };
-        Self { moved, at_work: self.at_work.clone(), ..Self::new(self.app.clone(), self.ws.clone()) }
+        Self { moved, ..Self::beside(self.app.clone(), self.ws.clone(), self.at_work.clone()) }
     }
 
     /// Computes the accounts of some marks; which, or `None` if there is no mark left in the shard.
     pub(crate) async fn drain_some(&mut self, shard: u8) -> Result<Option<BTreeSet<AccountId>>, Refusal> {
         let marks = self.marks(shard).await?;
-        if marks.is_empty() { Ok(None) } else { Ok(Some(self.work_off(marks).await?)) }
+        if marks.is_empty() {
+            return Ok(None);
+        }
+        let subjects = subjects_of(&marks);
+        let intents = intents::announce_all(&self.app, &self.ws, &subjects).await?;
+        let computed = self.compute_announced(&subjects, &intents).await?;
+        self.take_away(marks).await?;
+        Ok(Some(computed))
     }
 
     /// The same outside of a sync: marks that a sync may have made since stay, because it counts on them.
@@ -211,13 +224,9 @@ impl Batch {
         if marks.is_empty() || self.app.store().lease(&self.ws).await?.run.is_some() {
             return Ok(Drained::Nothing);
         }
-        // Whoever hears of a change meanwhile sees that somebody is computing from older facts.
-        let intent = [intents::announce(&self.app, &self.ws, subjects_of(&marks)).await?];
-        self.at_work = intents::others_at_work(&self.app, &self.ws, &intent).await?;
-        let drained = self.work_off(marks).await;
-        // After trouble as well: the marks are still there.
-        intents::forget(&self.app, &intent).await?;
-        drained.map(|_| Drained::Some)
+        self.compute_beside_others(&subjects_of(&marks)).await?;
+        self.take_away(marks).await?;
+        Ok(Drained::Some)
     }
 
     async fn marks(&self, shard: u8) -> Result<Vec<Mark>, Refusal> {
@@ -226,14 +235,27 @@ impl Batch {
         Ok(marks)
     }
 
-    async fn work_off(&mut self, marks: Vec<Mark>) -> Result<BTreeSet<AccountId>, Refusal> {
-        let computed = self.compute(&subjects_of(&marks)).await?;
-        self.take_away(marks).await?;
-        Ok(computed)
+    /// Computes what is marked and what others may be computing from older facts.
+    pub(crate) async fn compute_beside_others(&mut self, subjects: &[Subject]) -> Result<(), Refusal> {
+        let intents = intents::announce_all(&self.app, &self.ws, subjects).await?;
+        self.at_work = others_at_work(&self.app, &self.ws, &intents).await?;
+        self.compute_announced(subjects, &intents).await.map(|_| ())
+    }
+
+    /// Whoever hears of a change meanwhile sees by the intents that somebody is computing from older facts.
+    async fn compute_announced(
+        &mut self,
+        subjects: &[Subject],
+        intents: &[Intent],
+    ) -> Result<BTreeSet<AccountId>, Refusal> {
+        let computed = self.compute(subjects).await;
+        // After trouble as well: the marks are still there.
+        intents::forget(&self.app, intents).await?;
+        computed
     }
 
     /// Matches and computes; what others wrote meanwhile again and again.
-    pub(crate) async fn compute(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
+    async fn compute(&mut self, subjects: &[Subject]) -> Result<BTreeSet<AccountId>, Refusal> {
         let (mut left, mut accounts) = (subjects.to_vec(), BTreeSet::new());
         for _ in 0..ATTEMPTS_MAX {
             let Some(tried) = unless_lost(self.try_compute(&left).await)? else { continue };

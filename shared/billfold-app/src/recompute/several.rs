@@ -42,7 +42,7 @@ pub(crate) async fn work_on(
         return Ok(());
     }
     let subjects = where_they_are(app, ws, subjects).await?;
-    if compute(Batch { at_work, ..Batch::new(app.clone(), ws.clone()) }, &subjects).await? {
+    if compute(Batch::beside(app.clone(), ws.clone(), at_work), &subjects).await? {
         // What the sync has not read yet may be missing: its last stage computes them once more, and counts on marks.
         return hand_over(app, ws, &intents).await;
     }

@@ -256,10 +256,13 @@ impl Worker {
         let shards: Vec<BillingShard> = checkpoints.iter().filter_map(shard).cloned().collect();
         // An account whose customers are marked in several shards is computed as often, but counted once.
         let counted = Arc::new(Mutex::default());
+        // Everything that was read is stored: whoever holds what came before has an intent by now.
+        let at_work = recompute::others_at_work(&self.app, &self.fence.ws, &[]).await?;
         let mut drained = JoinSet::new();
         // Those that were done too: a worker that was stopped after them read no events since, and this one has.
         for shard in shards {
-            drained.spawn(self.clone().drain(shard, Arc::clone(&counted)));
+            let batch = recompute::Batch::beside(self.app.clone(), self.fence.ws.clone(), at_work.clone());
+            drained.spawn(self.clone().drain(batch, shard, Arc::clone(&counted)));
         }
         while let Some(joined) = drained.join_next().await {
             joined.map_err(|error| Stopped::Trouble(Refusal::internal(error)))??;
@@ -275,8 +278,12 @@ impl Worker {
         Ok(())
     }
 
-    async fn drain(self, mut shard: BillingShard, counted: Arc<Mutex<HashSet<AccountId>>>) -> Result<(), Stopped> {
-        let mut batch = recompute::Batch::new(self.app.clone(), self.fence.ws.clone());
+    async fn drain(
+        self,
+        mut batch: recompute::Batch,
+        mut shard: BillingShard,
+        counted: Arc<Mutex<HashSet<AccountId>>>,
+    ) -> Result<(), Stopped> {
         loop {
             if Instant::now() >= self.deadline {
                 return Err(Stopped::Later(Duration::ZERO, None));

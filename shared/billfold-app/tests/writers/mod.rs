@@ -4,9 +4,9 @@ use crate::world::World;
 use billfold_app::{Handled, Message, SettingsPatch};
 use billfold_core::id::{AccountId, CustomerId, EndpointId};
 use billfold_core::matching::{Belongs, belongs};
-use billfold_core::run::Trigger;
+use billfold_core::run::{RunStatus, Trigger};
 use billfold_sim::model::{Subscription, SubscriptionStatus};
-use billfold_sim::{Change, Kind};
+use billfold_sim::{Change, Delivery, Kind};
 use billfold_store::embedded::Fate;
 use billfold_store::{AccountRow, AccountRows, AccountSource, Erase, Intent, ListRow, Store, Subject};
 use jiff::Timestamp;
@@ -27,8 +27,21 @@ struct Changed {
     quantity: i64,
 }
 
+impl Changed {
+    fn before(&self) -> u64 {
+        u64::try_from(self.quantity - 1).unwrap()
+    }
+}
+
 /// Changes a subscription; what Stripe tells of it waits.
 async fn change(world: &World, endpoint: &EndpointId) -> Changed {
+    let changed = to_change(world);
+    set_quantity(world, endpoint, &changed.subscription, changed.before() + 1).await;
+    changed
+}
+
+/// A subscription that can be changed.
+fn to_change(world: &World) -> Changed {
     let (subscription, customer, quantity) = world.sim.read(|business| {
         let sold = |row: &Subscription| {
             let active = row.status == SubscriptionStatus::Active && !row.test_clock;
@@ -38,32 +51,53 @@ async fn change(world: &World, endpoint: &EndpointId) -> Changed {
         let quantity = row.items[0].quantity.unwrap() + 1;
         (business.id(Kind::Subscription, place), business.id(Kind::Customer, row.customer), quantity)
     });
-    set_quantity(world, endpoint, &subscription, quantity).await;
     Changed { subscription, customer: CustomerId::new(customer).unwrap(), quantity: quantity.try_into().unwrap() }
 }
 
 async fn set_quantity(world: &World, endpoint: &EndpointId, subscription: &str, quantity: u64) {
-    world.sim.apply(&Change::SetQuantity { subscription: subscription.to_owned(), item: None, quantity }).unwrap();
-    let updated = world.sim.take_deliveries().into_iter().find(|one| one.kind == "customer.subscription.updated");
-    let signed = updated.unwrap().signed_at(world.sim.now());
+    let updated = set_quantity_in_stripe(world, subscription, quantity);
+    let signed = updated.signed_at(world.sim.now());
     world.app.receive(endpoint, &signed.signature, &signed.body).await.unwrap();
+}
+
+/// What Stripe would tell of it.
+fn set_quantity_in_stripe(world: &World, subscription: &str, quantity: u64) -> Delivery {
+    world.sim.apply(&Change::SetQuantity { subscription: subscription.to_owned(), item: None, quantity }).unwrap();
+    let told = world.sim.take_deliveries();
+    told.into_iter().find(|one| one.kind == "customer.subscription.updated").unwrap()
 }
 
 /// A worker that has computed, and is about to write what it came to until it is told to go on.
 async fn slow_worker(world: &World) -> (JoinHandle<()>, mpsc::Sender<()>) {
+    slowly(world, |slow| {
+        slow.take_messages_of(world);
+        async move { slow.work_together().await }
+    })
+    .await
+}
+
+/// The same of anything that is done.
+async fn slowly<Done>(world: &World, deed: impl FnOnce(World) -> Done) -> (JoinHandle<()>, mpsc::Sender<()>)
+where
+    Done: Future<Output = ()> + Send + 'static,
+{
     let (arrive, has_arrived) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let (arrive, may_go_on, writes) = (Mutex::new(arrive), Mutex::new(may_go_on), AtomicU32::new(0));
+    let (store, ws) = (world.app.store().clone(), world.ws.clone());
+    // Pages of a sync, and what is given, are written in transactions as well, while nobody is about to be computed.
+    let is_at_accounts = move || {
+        let intents = tokio::task::block_in_place(|| Handle::current().block_on(store.intents(&ws, None)));
+        intents.unwrap().iter().any(|intent| !intent.subjects.is_empty())
+    };
     let gate = move |operation: &str| {
-        if operation == "TransactWriteItems" && writes.fetch_add(1, Ordering::SeqCst) == 0 {
+        if operation == "TransactWriteItems" && is_at_accounts() && writes.fetch_add(1, Ordering::SeqCst) == 0 {
             arrive.lock().unwrap().send(()).unwrap();
             may_go_on.lock().unwrap().recv().unwrap();
         }
         Fate::Served
     };
-    let slow = world.behind(Arc::new(gate));
-    slow.take_messages_of(world);
-    let working = tokio::spawn(async move { slow.work_together().await });
+    let working = tokio::spawn(deed(world.behind(Arc::new(gate))));
     tokio::task::spawn_blocking(move || has_arrived.recv()).await.unwrap().unwrap();
     (working, go_on)
 }
@@ -73,8 +107,7 @@ async fn slow_worker(world: &World) -> (JoinHandle<()>, mpsc::Sender<()>) {
 async fn change_back(world: &World, endpoint: &EndpointId, changed: &Changed) {
     let (working, go_on) = slow_worker(world).await;
     world.sim.advance(2);
-    let before = u64::try_from(changed.quantity - 1).unwrap();
-    set_quantity(world, endpoint, &changed.subscription, before).await;
+    set_quantity(world, endpoint, &changed.subscription, changed.before()).await;
     world.work_off().await;
     go_on.send(()).unwrap();
     working.await.unwrap();
@@ -113,6 +146,65 @@ async fn what_a_mark_came_to_does_not_stay_after_a_change_back() {
     world.app.sweep().await.unwrap();
     world.lose_messages_but(|message| matches!(message, Message::Recompute { .. }));
     change_back(&world, &endpoint, &changed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_event_came_to_does_not_stay_after_a_sync() {
+    let (world, endpoint) = World::listening(44, 40).await;
+    let changed = change(&world, &endpoint).await;
+    let (working, go_on) = slow_worker(&world).await;
+    world.sim.advance(2);
+    set_quantity_in_stripe(&world, &changed.subscription, changed.before());
+    world.app.start_sync(&world.ws, Trigger::Manual).await.unwrap();
+    world.work_off().await;
+    go_on.send(()).unwrap();
+    working.await.unwrap();
+    world.assert_exact().await;
+}
+
+/// Its lease runs out while it is about to write an account, and somebody else ends the run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_sync_came_to_does_not_stay_after_a_change_back() {
+    let (world, endpoint) = World::listening(45, 40).await;
+    let changed = to_change(&world);
+    set_quantity_in_stripe(&world, &changed.subscription, changed.before() + 1);
+    world.app.start_sync(&world.ws, Trigger::Manual).await.unwrap();
+    let (working, go_on) = slow_worker(&world).await;
+    world.sim.advance(2);
+    set_quantity(&world, &endpoint, &changed.subscription, changed.before()).await;
+    world.work_off().await;
+    world.app.recover().await.unwrap();
+    world.work_off().await;
+    let run = world.app.sync_runs(&world.ws, None, 1).await.unwrap().remove(0);
+    assert_eq!(run.status, RunStatus::Succeeded);
+    go_on.send(()).unwrap();
+    working.await.unwrap();
+    world.assert_exact().await;
+}
+
+/// Something is kept of an account while it is not what its facts say, and somebody else drains the mark of that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_change_of_an_account_came_to_does_not_stay_after_a_change_back() {
+    let (world, endpoint) = World::listening(42, 40).await;
+    let changed = change_and_die(&world, &endpoint).await;
+    world.lose_messages();
+    let store = world.app.store();
+    let left = store.intents(&world.ws, None).await.unwrap();
+    store.write_each(left.iter().map(Intent::forget).collect()).await.unwrap();
+    let accounts = store.accounts_of(&world.ws, &BTreeSet::from([changed.customer.clone()])).await.unwrap();
+    let account = accounts[&changed.customer].clone();
+    let kept = serde_json::from_value(json!({"custom": {"tier": "gold"}})).unwrap();
+    let (working, go_on) = slowly(&world, |slow| async move {
+        slow.app.change_account(&slow.ws, &account, kept).await.unwrap();
+    })
+    .await;
+    world.sim.advance(2);
+    set_quantity(&world, &endpoint, &changed.subscription, changed.before()).await;
+    world.work_off().await;
+    world.app.handle(&Message::Recompute { workspace: world.ws.clone() }, Duration::from_secs(60)).await;
+    go_on.send(()).unwrap();
+    working.await.unwrap();
+    world.assert_exact().await;
 }
 
 /// A world in which somebody has died after an event was stored and before its account was computed.
