@@ -3,7 +3,7 @@
 use crate::world::World;
 use billfold_core::id::{AccountId, EndpointId};
 use billfold_core::matching::account_of_domain;
-use billfold_sim::model::SubscriptionStatus;
+use billfold_sim::model::{Customer, SubscriptionStatus};
 use billfold_sim::{Change, Kind};
 use billfold_store::embedded::Fate;
 use futures::FutureExt as _;
@@ -57,6 +57,34 @@ async fn receive(world: &World, endpoint: &EndpointId) {
         let signed = delivery.signed_at(world.sim.now());
         world.app.receive(endpoint, &signed.signature, &signed.body).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_unambiguous_update_asks_stripe_nothing_and_a_burst_asks_once() {
+    let (world, endpoint) = World::listening(24, 12).await;
+    let customer = world.sim.read(|business| {
+        let plain = |row: &Customer| !row.deleted && !row.test_clock && row.discount.is_none();
+        let place = business.customers.iter().find(|(_, row)| plain(row)).map(|(place, _)| place).unwrap();
+        business.id(Kind::Customer, place)
+    });
+    let rename = |n: u32| {
+        let name = Some(format!("N{n}"));
+        world.sim.apply(&Change::UpdateCustomer { customer: customer.clone(), name, email: None }).unwrap();
+    };
+    world.sim.clear_requests();
+    rename(0);
+    receive(&world, &endpoint).await;
+    world.work_together().await;
+    assert_eq!(world.sim.requests().total, 0, "an update that is clearly newer is stored as it came");
+    world.assert_exact().await;
+    world.sim.advance(60);
+    (1..=10).for_each(rename);
+    receive(&world, &endpoint).await;
+    assert_eq!(world.messages_for().len(), 10);
+    world.work_together().await;
+    assert!(world.messages_for().is_empty());
+    assert_eq!(world.sim.requests().total, 1, "{:?}", world.sim.requests().by_endpoint);
+    world.assert_exact().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
