@@ -1,9 +1,10 @@
 //! What writers say before they write: whoever dies between the facts and the accounts is found by it.
 
+use super::Batch;
 use crate::app::App;
 use crate::refusal::{Kind, Refusal};
 use billfold_core::connection::Connection;
-use billfold_core::id::WorkspaceId;
+use billfold_core::id::{AccountId, WorkspaceId};
 use billfold_store::{Intent, Subject};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -60,11 +61,51 @@ pub(crate) async fn forget(app: &App, intents: &[Intent]) -> Result<(), Refusal>
     Ok(())
 }
 
-/// Whom others than these are about to change. Asked for after one's own facts are written or marks are read, and before accounts
-/// are: whoever has taken its intent away by then has written what it came to, and whoever has none yet will read these facts.
+/// Whom others than these are about to change. Asked for after the facts are written that one is to compute, and before accounts
+/// are read: whoever has taken its intent away by then has written what it came to, and whoever has none yet will read these facts.
 pub(crate) async fn others_at_work(app: &App, ws: &WorkspaceId, own: &[Intent]) -> Result<Vec<Subject>, Refusal> {
     let others = app.store().intents(ws, None).await?.into_iter().filter(|intent| !own.contains(intent));
     Ok(others.flat_map(|intent| intent.subjects).collect())
+}
+
+/// Whether others who are at work have been looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    AreKnown,
+    MayBeNew,
+}
+
+impl Batch {
+    /// Computes what was marked before, and writes in any case what others may be computing from older facts.
+    pub(crate) async fn compute_beside_others(&mut self, subjects: &[Subject]) -> Result<(), Refusal> {
+        self.compute_announced(subjects, Others::MayBeNew).await.map(|_| ())
+    }
+
+    /// Whoever hears of a change meanwhile sees by the intents that somebody is computing from older facts.
+    pub(super) async fn compute_announced(
+        &mut self,
+        subjects: &[Subject],
+        others: Others,
+    ) -> Result<BTreeSet<AccountId>, Refusal> {
+        let intents = announce_all(&self.app, &self.ws, subjects).await?;
+        let computed = self.compute_intended(subjects, others, &intents).await;
+        // After trouble as well: the marks are still there.
+        let forgotten = forget(&self.app, &intents).await;
+        let computed = computed?;
+        forgotten.map(|()| computed)
+    }
+
+    async fn compute_intended(
+        &mut self,
+        subjects: &[Subject],
+        others: Others,
+        own: &[Intent],
+    ) -> Result<BTreeSet<AccountId>, Refusal> {
+        if others == Others::MayBeNew {
+            self.at_work = others_at_work(&self.app, &self.ws, own).await?;
+        }
+        self.compute(subjects).await
+    }
 }
 
 /// Whether writers may still be at work.

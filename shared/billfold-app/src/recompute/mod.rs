@@ -211,9 +211,7 @@ impl Batch {
         if marks.is_empty() {
             return Ok(None);
         }
-        let subjects = subjects_of(&marks);
-        let intents = intents::announce_all(&self.app, &self.ws, &subjects).await?;
-        let computed = self.compute_announced(&subjects, &intents).await?;
+        let computed = self.compute_announced(&subjects_of(&marks), intents::Others::AreKnown).await?;
         self.take_away(marks).await?;
         Ok(Some(computed))
     }
@@ -233,25 +231,6 @@ impl Batch {
         let mut marks = self.app.store().marks(&self.ws, shard, MARKS).await?;
         marks.retain(|mark| mark.subject != Subject::Everything);
         Ok(marks)
-    }
-
-    /// Computes what is marked and what others may be computing from older facts.
-    pub(crate) async fn compute_beside_others(&mut self, subjects: &[Subject]) -> Result<(), Refusal> {
-        let intents = intents::announce_all(&self.app, &self.ws, subjects).await?;
-        self.at_work = others_at_work(&self.app, &self.ws, &intents).await?;
-        self.compute_announced(subjects, &intents).await.map(|_| ())
-    }
-
-    /// Whoever hears of a change meanwhile sees by the intents that somebody is computing from older facts.
-    async fn compute_announced(
-        &mut self,
-        subjects: &[Subject],
-        intents: &[Intent],
-    ) -> Result<BTreeSet<AccountId>, Refusal> {
-        let computed = self.compute(subjects).await;
-        // After trouble as well: the marks are still there.
-        intents::forget(&self.app, intents).await?;
-        computed
     }
 
     /// Matches and computes; what others wrote meanwhile again and again.

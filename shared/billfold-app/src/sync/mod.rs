@@ -196,8 +196,9 @@ impl App {
             }
             Message::Events { workspace } => crate::webhook::gaps::work(self, workspace).await,
         };
-        recompute::forget(self, &[at_work]).await?;
-        done
+        let forgotten = recompute::forget(self, &[at_work]).await;
+        let done = done?;
+        forgotten.map(|()| done)
     }
 }
 

@@ -17,11 +17,11 @@ use billfold_core::run::{Problem, Run, RunStatus, Stage, StageStatus};
 use billfold_core::window::{BillingShard, Checkpoint, Listing, Window};
 use billfold_store::{Fence, LeaseHeld, PageRows, SHARDS, StoreError};
 use billfold_stripe::{Client, Disposition, StripeError};
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How long a worker may be silent before another takes over.
@@ -258,14 +258,15 @@ impl Worker {
         let counted = Arc::new(Mutex::default());
         // Everything that was read is stored: whoever holds what came before has an intent by now.
         let at_work = recompute::others_at_work(&self.app, &self.fence.ws, &[]).await?;
-        let mut drained = JoinSet::new();
         // Those that were done too: a worker that was stopped after them read no events since, and this one has.
-        for shard in shards {
+        let drain = |shard| {
             let batch = recompute::Batch::beside(self.app.clone(), self.fence.ws.clone(), at_work.clone());
-            drained.spawn(self.clone().drain(batch, shard, Arc::clone(&counted)));
-        }
-        while let Some(joined) = drained.join_next().await {
-            joined.map_err(|error| Stopped::Trouble(Refusal::internal(error)))??;
+            tokio::spawn(self.clone().drain(batch, shard, Arc::clone(&counted)))
+        };
+        let drained: Vec<_> = shards.into_iter().map(drain).collect();
+        // All end before one is told to have failed, and their batches do if nobody waits any more: else their intents stay.
+        for ended in join_all(drained).await {
+            ended.map_err(|error| Stopped::Trouble(Refusal::internal(error)))??;
         }
         // Everything that was there is in the ledgers: what comes now is seen happening.
         let seen = |connection: &mut Connection| {

@@ -11,7 +11,7 @@ use billfold_store::embedded::Fate;
 use billfold_store::{AccountRow, AccountRows, AccountSource, Erase, Intent, ListRow, Store, Subject};
 use jiff::Timestamp;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -67,6 +67,15 @@ fn set_quantity_in_stripe(world: &World, subscription: &str, quantity: u64) -> D
     told.into_iter().find(|one| one.kind == "customer.subscription.updated").unwrap()
 }
 
+/// Whether somebody is about to be computed.
+fn is_intended(world: &World) -> impl Fn() -> bool + Send + Sync + 'static {
+    let (store, ws) = (world.app.store().clone(), world.ws.clone());
+    move || {
+        let intents = tokio::task::block_in_place(|| Handle::current().block_on(store.intents(&ws, None)));
+        intents.unwrap().iter().any(|intent| !intent.subjects.is_empty())
+    }
+}
+
 /// A worker that has computed, and is about to write what it came to until it is told to go on.
 async fn slow_worker(world: &World) -> (JoinHandle<()>, mpsc::Sender<()>) {
     slowly(world, |slow| {
@@ -84,13 +93,14 @@ where
     let (arrive, has_arrived) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let (arrive, may_go_on, writes) = (Mutex::new(arrive), Mutex::new(may_go_on), AtomicU32::new(0));
-    let (store, ws) = (world.app.store().clone(), world.ws.clone());
-    // Pages of a sync, and what is given, are written in transactions as well, while nobody is about to be computed.
-    let is_at_accounts = move || {
-        let intents = tokio::task::block_in_place(|| Handle::current().block_on(store.intents(&ws, None)));
-        intents.unwrap().iter().any(|intent| !intent.subjects.is_empty())
-    };
+    let (is_intended, announced) = (is_intended(world), Mutex::new(HashSet::new()));
     let gate = move |operation: &str| {
+        // Whoever says nothing before it computes has nothing to compute.
+        let me = tokio::task::try_id();
+        if operation == "PutItem" {
+            announced.lock().unwrap().insert(me);
+        }
+        let is_at_accounts = || announced.lock().unwrap().contains(&me) && is_intended();
         if operation == "TransactWriteItems" && is_at_accounts() && writes.fetch_add(1, Ordering::SeqCst) == 0 {
             arrive.lock().unwrap().send(()).unwrap();
             may_go_on.lock().unwrap().recv().unwrap();
@@ -182,6 +192,51 @@ async fn what_a_sync_came_to_does_not_stay_after_a_change_back() {
     world.assert_exact().await;
 }
 
+/// Else an erasure would wait for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_last_stage_that_fails_in_a_shard_intends_nothing_any_more() {
+    let world = World::new(47, 40).await;
+    world.connect_without_worker().await.unwrap();
+    let (is_intended, writes) = (is_intended(&world), AtomicU32::new(0));
+    let gate = move |operation: &str| match operation {
+        "TransactWriteItems" if is_intended() && writes.fetch_add(1, Ordering::SeqCst) == 0 => Fate::Throttled,
+        _ => Fate::Served,
+    };
+    let gated = world.behind(Arc::new(gate));
+    gated.take_messages_of(&world);
+    assert!(matches!(gated.work_once().await, Handled::Again(_)));
+    assert_eq!(world.app.store().intents(&world.ws, None).await.unwrap(), []);
+    world.take_messages_of(&gated);
+    world.work_off().await;
+    world.assert_exact().await;
+}
+
+async fn account_of(world: &World, changed: &Changed) -> AccountId {
+    let customer = BTreeSet::from([changed.customer.clone()]);
+    world.app.store().accounts_of(&world.ws, &customer).await.unwrap().remove(&changed.customer).unwrap()
+}
+
+async fn keep_something_of(account: AccountId, world: &World) {
+    let kept = serde_json::from_value(json!({"custom": {"tier": "gold"}})).unwrap();
+    world.app.change_account(&world.ws, &account, kept).await.unwrap();
+}
+
+/// Whoever stored that it is changed back has died.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_event_came_to_does_not_stay_after_a_change_of_the_account() {
+    let (world, endpoint) = World::listening(42, 40).await;
+    let changed = change(&world, &endpoint).await;
+    let (working, go_on) = slow_worker(&world).await;
+    world.sim.advance(2);
+    set_quantity(&world, &endpoint, &changed.subscription, changed.before()).await;
+    world.die_at(|operation| operation == "TransactWriteItems").await;
+    world.lose_messages();
+    keep_something_of(account_of(&world, &changed).await, &world).await;
+    go_on.send(()).unwrap();
+    working.await.unwrap();
+    world.assert_exact().await;
+}
+
 /// Something is kept of an account while it is not what its facts say, and somebody else drains the mark of that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_change_of_an_account_came_to_does_not_stay_after_a_change_back() {
@@ -191,13 +246,8 @@ async fn what_a_change_of_an_account_came_to_does_not_stay_after_a_change_back()
     let store = world.app.store();
     let left = store.intents(&world.ws, None).await.unwrap();
     store.write_each(left.iter().map(Intent::forget).collect()).await.unwrap();
-    let accounts = store.accounts_of(&world.ws, &BTreeSet::from([changed.customer.clone()])).await.unwrap();
-    let account = accounts[&changed.customer].clone();
-    let kept = serde_json::from_value(json!({"custom": {"tier": "gold"}})).unwrap();
-    let (working, go_on) = slowly(&world, |slow| async move {
-        slow.app.change_account(&slow.ws, &account, kept).await.unwrap();
-    })
-    .await;
+    let account = account_of(&world, &changed).await;
+    let (working, go_on) = slowly(&world, |slow| async move { keep_something_of(account, &slow).await }).await;
     world.sim.advance(2);
     set_quantity(&world, &endpoint, &changed.subscription, changed.before()).await;
     world.work_off().await;
