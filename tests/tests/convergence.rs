@@ -1,5 +1,5 @@
-//! The four cases that lose or revive data elsewhere: each with the events of one second in every
-//! order that matters.
+//! The four cases that lose or revive data elsewhere: each with the events of one second in every order that
+//! matters.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
