@@ -88,23 +88,17 @@ impl Batch {
         others: Others,
     ) -> Result<BTreeSet<AccountId>, Refusal> {
         let intents = announce_all(&self.app, &self.ws, subjects).await?;
-        let computed = self.compute_intended(subjects, others, &intents).await;
+        let computed = async {
+            if others == Others::MayBeNew {
+                self.at_work = others_at_work(&self.app, &self.ws, &intents).await?;
+            }
+            self.compute(subjects).await
+        };
+        let computed = computed.await;
         // After trouble as well: the marks are still there.
         let forgotten = forget(&self.app, &intents).await;
         let computed = computed?;
         forgotten.map(|()| computed)
-    }
-
-    async fn compute_intended(
-        &mut self,
-        subjects: &[Subject],
-        others: Others,
-        own: &[Intent],
-    ) -> Result<BTreeSet<AccountId>, Refusal> {
-        if others == Others::MayBeNew {
-            self.at_work = others_at_work(&self.app, &self.ws, own).await?;
-        }
-        self.compute(subjects).await
     }
 }
 
