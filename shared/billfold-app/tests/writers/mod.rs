@@ -1,5 +1,7 @@
 //! Writers who die between what they store and what follows from it: nothing is left as they left it.
 
+mod slow;
+
 use crate::world::World;
 use billfold_app::{Handled, Message, SettingsPatch};
 use billfold_core::id::{AccountId, CustomerId, EndpointId};
@@ -11,12 +13,12 @@ use billfold_store::embedded::Fate;
 use billfold_store::{AccountRow, AccountRows, AccountSource, Erase, Intent, ListRow, Store, Subject};
 use jiff::Timestamp;
 use serde_json::json;
-use std::collections::{BTreeSet, HashSet};
+use slow::{is_intended, slow_worker, slowly};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
 const MINUTE: i64 = 60;
 
@@ -67,60 +69,14 @@ fn set_quantity_in_stripe(world: &World, subscription: &str, quantity: u64) -> D
     told.into_iter().find(|one| one.kind == "customer.subscription.updated").unwrap()
 }
 
-/// Whether somebody is about to be computed.
-fn is_intended(world: &World) -> impl Fn() -> bool + Send + Sync + 'static {
-    let (store, ws) = (world.app.store().clone(), world.ws.clone());
-    move || {
-        let intents = tokio::task::block_in_place(|| Handle::current().block_on(store.intents(&ws, None)));
-        intents.unwrap().iter().any(|intent| !intent.subjects.is_empty())
-    }
-}
-
-/// A worker that has computed, and is about to write what it came to until it is told to go on.
-async fn slow_worker(world: &World) -> (JoinHandle<()>, mpsc::Sender<()>) {
-    slowly(world, |slow| {
-        slow.take_messages_of(world);
-        async move { slow.work_together().await }
-    })
-    .await
-}
-
-/// The same of anything that is done.
-async fn slowly<Done>(world: &World, deed: impl FnOnce(World) -> Done) -> (JoinHandle<()>, mpsc::Sender<()>)
-where
-    Done: Future<Output = ()> + Send + 'static,
-{
-    let (arrive, has_arrived) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    let (arrive, may_go_on, writes) = (Mutex::new(arrive), Mutex::new(may_go_on), AtomicU32::new(0));
-    let (is_intended, announced) = (is_intended(world), Mutex::new(HashSet::new()));
-    let gate = move |operation: &str| {
-        // Whoever says nothing before it computes has nothing to compute.
-        let me = tokio::task::try_id();
-        if operation == "PutItem" {
-            announced.lock().unwrap().insert(me);
-        }
-        let is_at_accounts = || announced.lock().unwrap().contains(&me) && is_intended();
-        if operation == "TransactWriteItems" && is_at_accounts() && writes.fetch_add(1, Ordering::SeqCst) == 0 {
-            arrive.lock().unwrap().send(()).unwrap();
-            may_go_on.lock().unwrap().recv().unwrap();
-        }
-        Fate::Served
-    };
-    let working = tokio::spawn(deed(world.behind(Arc::new(gate))));
-    tokio::task::spawn_blocking(move || has_arrived.recv()).await.unwrap().unwrap();
-    (working, go_on)
-}
-
 /// Changes the subscription back while a worker is slow. What it is changed to is stored already, so whoever hears of that finds
 /// nothing that is not.
 async fn change_back(world: &World, endpoint: &EndpointId, changed: &Changed) {
-    let (working, go_on) = slow_worker(world).await;
+    let slow = slow_worker(world).await;
     world.sim.advance(2);
     set_quantity(world, endpoint, &changed.subscription, changed.before()).await;
     world.work_off().await;
-    go_on.send(()).unwrap();
-    working.await.unwrap();
+    slow.goes_on().await;
     world.assert_exact().await;
 }
 
@@ -140,11 +96,10 @@ async fn what_settings_came_to_does_not_stay_after_they_are_changed_back() {
     };
     let before = world.accounts().await;
     own_currency("eur").await;
-    let (working, go_on) = slow_worker(&world).await;
+    let slow = slow_worker(&world).await;
     own_currency("usd").await;
     world.work_off().await;
-    go_on.send(()).unwrap();
-    working.await.unwrap();
+    slow.goes_on().await;
     assert_eq!(world.accounts().await, before);
 }
 
@@ -162,13 +117,12 @@ async fn what_a_mark_came_to_does_not_stay_after_a_change_back() {
 async fn what_an_event_came_to_does_not_stay_after_a_sync() {
     let (world, endpoint) = World::listening(44, 40).await;
     let changed = change(&world, &endpoint).await;
-    let (working, go_on) = slow_worker(&world).await;
+    let slow = slow_worker(&world).await;
     world.sim.advance(2);
     set_quantity_in_stripe(&world, &changed.subscription, changed.before());
     world.app.start_sync(&world.ws, Trigger::Manual).await.unwrap();
     world.work_off().await;
-    go_on.send(()).unwrap();
-    working.await.unwrap();
+    slow.goes_on().await;
     world.assert_exact().await;
 }
 
@@ -179,7 +133,7 @@ async fn what_a_sync_came_to_does_not_stay_after_a_change_back() {
     let changed = to_change(&world);
     set_quantity_in_stripe(&world, &changed.subscription, changed.before() + 1);
     world.app.start_sync(&world.ws, Trigger::Manual).await.unwrap();
-    let (working, go_on) = slow_worker(&world).await;
+    let slow = slow_worker(&world).await;
     world.sim.advance(2);
     set_quantity(&world, &endpoint, &changed.subscription, changed.before()).await;
     world.work_off().await;
@@ -187,8 +141,7 @@ async fn what_a_sync_came_to_does_not_stay_after_a_change_back() {
     world.work_off().await;
     let run = world.app.sync_runs(&world.ws, None, 1).await.unwrap().remove(0);
     assert_eq!(run.status, RunStatus::Succeeded);
-    go_on.send(()).unwrap();
-    working.await.unwrap();
+    slow.goes_on().await;
     world.assert_exact().await;
 }
 
@@ -226,14 +179,13 @@ async fn keep_something_of(account: AccountId, world: &World) {
 async fn what_an_event_came_to_does_not_stay_after_a_change_of_the_account() {
     let (world, endpoint) = World::listening(42, 40).await;
     let changed = change(&world, &endpoint).await;
-    let (working, go_on) = slow_worker(&world).await;
+    let slow = slow_worker(&world).await;
     world.sim.advance(2);
     set_quantity(&world, &endpoint, &changed.subscription, changed.before()).await;
     world.die_at(|operation| operation == "TransactWriteItems").await;
     world.lose_messages();
     keep_something_of(account_of(&world, &changed).await, &world).await;
-    go_on.send(()).unwrap();
-    working.await.unwrap();
+    slow.goes_on().await;
     world.assert_exact().await;
 }
 
@@ -247,13 +199,12 @@ async fn what_a_change_of_an_account_came_to_does_not_stay_after_a_change_back()
     let left = store.intents(&world.ws, None).await.unwrap();
     store.write_each(left.iter().map(Intent::forget).collect()).await.unwrap();
     let account = account_of(&world, &changed).await;
-    let (working, go_on) = slowly(&world, |slow| async move { keep_something_of(account, &slow).await }).await;
+    let slow = slowly(&world, |slow| async move { keep_something_of(account, &slow).await }).await;
     world.sim.advance(2);
     set_quantity(&world, &endpoint, &changed.subscription, changed.before()).await;
     world.work_off().await;
     world.app.handle(&Message::Recompute { workspace: world.ws.clone() }, Duration::from_secs(60)).await;
-    go_on.send(()).unwrap();
-    working.await.unwrap();
+    slow.goes_on().await;
     world.assert_exact().await;
 }
 
