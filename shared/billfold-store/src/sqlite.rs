@@ -30,9 +30,10 @@ const STATEMENTS_KEPT: usize = 64;
 /// The version of the file.
 const VERSION: i64 = 2;
 /// What is written goes to the log first, and from there into the file by `Checkpoints` and nobody else. A log's file is kept
-/// up to 256 MB, because cutting it waits for the disk.
+/// up to 256 MB, because cutting it waits for the disk. Pages beyond 16 MB are the system's to keep: SQLite looks at each that
+/// it keeps at nearly every commit (`docs/adr/0009`).
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;
-    PRAGMA journal_size_limit = 268435456; PRAGMA cache_size = -98304; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000;";
+    PRAGMA journal_size_limit = 268435456; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 10000;";
 
 /// Attributes that have a column, in the order of the columns.
 const COLUMNS: [&str; 8] = [
