@@ -1,9 +1,9 @@
 //! One account's data in one mode: the tables, and the way between a row's place and its id.
 
-use crate::ids::{Ids, Kind};
+use crate::ids::{Ids, Kind, Part};
 use crate::model::{
     Charge, Coupon, CreditNote, Currency, Customer, Discount, Dispute, Idx, Invoice, InvoicePayment, Price, Product,
-    Refund, Subscription, Table, Unix,
+    Refund, Row, Subscription, Table, Unix,
 };
 use crate::version::Version;
 
@@ -98,36 +98,39 @@ impl Business {
     }
 
     pub fn id(&self, kind: Kind, place: Idx) -> String {
-        self.ids.encode(kind, u64::from(place))
+        let mut id = String::with_capacity(32);
+        self.write_id(kind, place, &mut id);
+        id
     }
 
-    /// The place that an id of this kind names, whether or not there is a row.
-    pub fn place(&self, kind: Kind, id: &str) -> Option<Idx> {
-        Idx::try_from(self.ids.decode(kind, id)?).ok()
+    /// The id of a row that is there.
+    pub fn write_id(&self, kind: Kind, place: Idx, out: &mut String) {
+        self.ids.write_row(kind, place, self.created(kind, place).unwrap_or_default(), out);
     }
 
-    pub fn find_customer(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Customer, id).filter(|&place| self.customers.get(place).is_some())
+    /// The place of the row that an id names.
+    pub fn find(&self, kind: Kind, id: &str) -> Option<Idx> {
+        let place = self.ids.place(kind, id)?;
+        let created = self.created(kind, place)?;
+        (self.ids.row(kind, place, created) == id).then_some(place)
     }
 
-    pub fn find_subscription(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Subscription, id).filter(|&place| self.subscriptions.get(place).is_some())
-    }
-
-    pub fn find_invoice(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Invoice, id).filter(|&place| self.invoices.get(place).is_some())
-    }
-
-    pub fn find_price(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Price, id).filter(|&place| self.prices.get(place).is_some())
-    }
-
-    pub fn find_product(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Product, id).filter(|&place| self.products.get(place).is_some())
-    }
-
-    pub fn find_charge(&self, id: &str) -> Option<Idx> {
-        self.place(Kind::Charge, id).filter(|&place| self.charges.get(place).is_some())
+    fn created(&self, kind: Kind, place: Idx) -> Option<Unix> {
+        fn of<T: Row>(table: &Table<T>, place: Idx) -> Option<Unix> {
+            table.get(place).map(Row::created)
+        }
+        match kind {
+            Kind::Customer => of(&self.customers, place),
+            Kind::Product => of(&self.products, place),
+            Kind::Price => of(&self.prices, place),
+            Kind::Subscription => of(&self.subscriptions, place),
+            Kind::Invoice => of(&self.invoices, place),
+            Kind::InvoicePayment | Kind::PaymentIntent => of(&self.payments, place),
+            Kind::Charge => of(&self.charges, place),
+            Kind::Refund => of(&self.refunds, place),
+            Kind::Dispute => of(&self.disputes, place),
+            Kind::CreditNote => of(&self.credit_notes, place),
+        }
     }
 
     /// Coupons are the one kind whose ids the merchant chooses.
@@ -137,13 +140,13 @@ impl Business {
 
     /// Subscription and item of an item's id.
     pub fn find_item(&self, id: &str) -> Option<(Idx, usize)> {
-        let (subscription, serial) = split(self.ids.decode(Kind::SubscriptionItem, id)?)?;
+        let (subscription, serial) = split(self.ids.number(Part::SubscriptionItem, id)?)?;
         let at = self.subscriptions.get(subscription)?.items.iter().position(|item| item.serial == serial)?;
         Some((subscription, at))
     }
 
     pub fn find_line(&self, invoice: Idx, id: &str) -> Option<usize> {
-        let (owner, at) = split(self.ids.decode(Kind::Line, id)?)?;
+        let (owner, at) = split(self.ids.number(Part::Line, id)?)?;
         let at = usize::from(at);
         (owner == invoice && at < self.invoices[invoice].lines.len()).then_some(at)
     }
@@ -169,6 +172,10 @@ fn split(number: u64) -> Option<(Idx, u16)> {
 #[cfg(test)]
 mod tests {
     use super::{Business, join, split};
+    use crate::generate::Spec;
+    use crate::ids::Kind;
+
+    const NOW: i64 = 1_790_000_000;
 
     #[test]
     fn parts_come_apart_as_they_were_joined() {
@@ -179,9 +186,17 @@ mod tests {
 
     #[test]
     fn both_modes_have_the_account_but_no_object_in_common() {
-        let (test, live) = (Business::empty(3, false, 0), Business::empty(3, true, 0));
+        let both = [false, true].map(|livemode| Business::generate(&Spec { livemode, ..Spec::new(3, 5, NOW) }));
+        let [test, live] = &both;
         assert_eq!(test.account.id, live.account.id);
-        let id = test.id(crate::ids::Kind::Customer, 1);
-        assert_eq!(live.place(crate::ids::Kind::Customer, &id), None);
+        let id = test.id(Kind::Customer, 1);
+        assert_eq!((test.find(Kind::Customer, &id), live.find(Kind::Customer, &id)), (Some(1), None));
+    }
+
+    #[test]
+    fn an_id_of_another_time_names_nothing() {
+        let business = Business::generate(&Spec::new(3, 5, NOW));
+        let id = business.ids.row(Kind::Customer, 1, NOW + 60);
+        assert_eq!(business.find(Kind::Customer, &id), None);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::calendar::DAY;
 use crate::errors::StripeError;
-use crate::ids::{Ids, Kind};
+use crate::ids::{Ids, Part};
 use crate::json::Json;
 use crate::model::Unix;
 use crate::serve::page::{self, Cursor, Page, Paging};
@@ -29,7 +29,7 @@ pub struct Event {
 impl Event {
     pub fn render(&self, w: &mut Json, ids: &Ids, livemode: bool) {
         w.object(|w| {
-            w.id("id", ids, Kind::Event, self.number);
+            w.id("id", ids, Part::Event, self.number);
             w.fields(r#""object":"event""#);
             w.str("api_version", &self.api_version);
             w.time("created", self.created);
@@ -43,7 +43,7 @@ impl Event {
             w.int("pending_webhooks", i64::from(self.pending));
             w.object_at("request", |w| {
                 match self.request {
-                    Some(number) => w.id("id", ids, Kind::Request, number),
+                    Some(number) => w.id("id", ids, Part::Request, number),
                     None => w.null("id"),
                 }
                 w.null("idempotency_key");
@@ -79,13 +79,13 @@ impl EventLog {
     }
 
     pub fn get(&self, ids: &Ids, id: &str, now: Unix) -> Option<&Event> {
-        let number = ids.decode(Kind::Event, id)?;
+        let number = ids.number(Part::Event, id)?;
         let at = self.events.binary_search_by_key(&number, |event| event.number).ok()?;
         self.events.get(at).filter(|event| event.created >= now - KEPT)
     }
 
     pub fn delivered(&mut self, ids: &Ids, id: &str) {
-        let number = ids.decode(Kind::Event, id);
+        let number = ids.number(Part::Event, id);
         let event = self.events.iter_mut().rev().find(|event| Some(event.number) == number);
         if let Some(event) = event {
             event.pending = event.pending.saturating_sub(1);
@@ -139,7 +139,7 @@ fn matches(pattern: &str, kind: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{DAY, Event, EventLog};
-    use crate::ids::{Ids, Kind};
+    use crate::ids::{Ids, Part};
     use crate::serve::page::Paging;
     use crate::serve::query::Params;
 
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn the_gap_since_an_event_is_what_comes_before_it_in_the_list() {
         let log = log(&["a", "b", "c", "d"]);
-        let second = Ids::new(1).encode(Kind::Event, 2);
+        let second = Ids::new(1).part(Part::Event, 2);
         assert_eq!(listed(&log, &format!("ending_before={second}"), 9), (vec![4, 3], false));
         assert_eq!(listed(&log, &format!("starting_after={second}"), 9), (vec![1], false));
     }
@@ -192,7 +192,7 @@ mod tests {
     fn events_are_gone_after_thirty_days() {
         let log = log(&["a", "b"]);
         assert_eq!(listed(&log, "", 30 * DAY + 1), (vec![2], false));
-        let id = Ids::new(1).encode(Kind::Event, 1);
+        let id = Ids::new(1).part(Part::Event, 1);
         assert!(log.get(&Ids::new(1), &id, 30 * DAY).is_some());
         assert!(log.get(&Ids::new(1), &id, 30 * DAY + 1).is_none());
     }

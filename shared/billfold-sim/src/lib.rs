@@ -54,7 +54,7 @@ pub use change::{Applied, Change, ChangeError};
 pub use faults::{Fault, Faults};
 pub use generate::Spec;
 pub use generate::dice::Dice;
-pub use ids::Kind;
+pub use ids::{Kind, Part};
 pub use keys::{ApiKey, READING};
 pub use limits::Limits;
 pub use requests::{Request, Requests};

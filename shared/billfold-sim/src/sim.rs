@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use crate::business::Business;
 use crate::faults::{FaultPlan, Faults};
 use crate::generate::Spec;
-use crate::ids::{Kind, secret_text};
+use crate::ids::{Part, secret_text};
 use crate::keys::{ApiKey, KeyState, READING};
 use crate::limits::{Limiter, Limits};
 use crate::model::Unix;
@@ -132,7 +132,7 @@ impl Sim {
         let mut world = self.world_mut();
         let endpoint = world.add_endpoint(url, &events, api_version);
         let (number, secret) = (endpoint.number, endpoint.secret.clone());
-        NewEndpoint { id: world.business.ids.encode(Kind::WebhookEndpoint, number), secret }
+        NewEndpoint { id: world.business.ids.part(Part::WebhookEndpoint, number), secret }
     }
 
     /// Points an endpoint at another address and enables it; `false` when there is none.

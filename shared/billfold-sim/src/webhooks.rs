@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::ids::{Ids, Kind};
+use crate::ids::{Ids, Part};
 use crate::json::Json;
 use crate::model::{Metadata, Unix};
 use crate::version::Version;
@@ -35,7 +35,7 @@ impl Endpoint {
     /// As Stripe shows it; the secret only where it was just created.
     pub fn render(&self, w: &mut Json, ids: &Ids, livemode: bool, secret: Option<&str>) {
         w.object(|w| {
-            w.id("id", ids, Kind::WebhookEndpoint, self.number);
+            w.id("id", ids, Part::WebhookEndpoint, self.number);
             w.fields(r#""object":"webhook_endpoint""#);
             w.maybe_str("api_version", self.api_version.as_ref().map(Version::as_str));
             w.null("application");
@@ -69,9 +69,9 @@ pub struct Delivery {
 impl Delivery {
     pub fn new(endpoint: &Endpoint, ids: &Ids, event: u64, kind: &str, body: String) -> Self {
         Self {
-            endpoint_id: ids.encode(Kind::WebhookEndpoint, endpoint.number),
+            endpoint_id: ids.part(Part::WebhookEndpoint, endpoint.number),
             url: endpoint.url.clone(),
-            event_id: ids.encode(Kind::Event, event),
+            event_id: ids.part(Part::Event, event),
             kind: kind.to_owned(),
             body: Bytes::from(body),
             signature: String::new(),
@@ -112,7 +112,7 @@ impl Webhooks {
     }
 
     pub fn find(&self, ids: &Ids, id: &str) -> Option<usize> {
-        let number = ids.decode(Kind::WebhookEndpoint, id)?;
+        let number = ids.number(Part::WebhookEndpoint, id)?;
         self.endpoints.iter().position(|endpoint| endpoint.number == number && !endpoint.deleted)
     }
 
@@ -122,7 +122,7 @@ impl Webhooks {
             .endpoints
             .iter()
             .filter(|endpoint| endpoint.deleted || !endpoint.enabled)
-            .map(|endpoint| ids.encode(Kind::WebhookEndpoint, endpoint.number))
+            .map(|endpoint| ids.part(Part::WebhookEndpoint, endpoint.number))
             .collect();
         self.waiting.retain(|delivery| !gone.contains(&delivery.endpoint_id));
     }

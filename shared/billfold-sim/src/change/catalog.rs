@@ -1,6 +1,7 @@
 //! Changes of products, prices and coupons.
 
 use super::{Change, ChangeError, Changing, Outcome, missing};
+use crate::ids::Kind;
 use crate::model::Idx;
 use crate::render::Target;
 
@@ -66,7 +67,7 @@ impl Changing<'_> {
 
     fn product(&self, id: &str) -> Result<Idx, ChangeError> {
         self.business()
-            .find_product(id)
+            .find(Kind::Product, id)
             .filter(|&place| !self.business().products[place].deleted)
             .ok_or_else(|| missing("product", id))
     }

@@ -12,7 +12,7 @@ mod subscription;
 use serde::{Deserialize, Serialize};
 
 use crate::business::Business;
-use crate::ids::Kind;
+use crate::ids::{Kind, Part};
 use crate::model::{Idx, Subscription, Unix};
 use crate::render::Target;
 use crate::sim::Sim;
@@ -219,7 +219,7 @@ impl<'a> Changing<'a> {
 
     pub fn finish(self, created: Option<String>) -> Applied {
         let ids = &self.world.business.ids;
-        let events = self.events.iter().map(|&number| ids.encode(Kind::Event, number));
+        let events = self.events.iter().map(|&number| ids.part(Part::Event, number));
         Applied { events: events.collect(), created }
     }
 
@@ -293,21 +293,21 @@ impl<'a> Changing<'a> {
     }
 
     fn customer(&self, id: &str) -> Result<Idx, ChangeError> {
-        let found = self.business().find_customer(id);
+        let found = self.business().find(Kind::Customer, id);
         found.filter(|&place| !self.business().customers[place].deleted).ok_or_else(|| missing("customer", id))
     }
 
     fn subscription(&self, id: &str) -> Result<Idx, ChangeError> {
-        self.business().find_subscription(id).ok_or_else(|| missing("subscription", id))
+        self.business().find(Kind::Subscription, id).ok_or_else(|| missing("subscription", id))
     }
 
     fn invoice(&self, id: &str) -> Result<Idx, ChangeError> {
-        self.business().find_invoice(id).ok_or_else(|| missing("invoice", id))
+        self.business().find(Kind::Invoice, id).ok_or_else(|| missing("invoice", id))
     }
 
     fn price(&self, id: &str) -> Result<Idx, ChangeError> {
         self.business()
-            .find_price(id)
+            .find(Kind::Price, id)
             .filter(|&place| !self.business().prices[place].deleted)
             .ok_or_else(|| missing("price", id))
     }
@@ -320,7 +320,7 @@ impl<'a> Changing<'a> {
     }
 
     fn charge(&self, id: &str) -> Result<Idx, ChangeError> {
-        self.business().find_charge(id).ok_or_else(|| missing("charge", id))
+        self.business().find(Kind::Charge, id).ok_or_else(|| missing("charge", id))
     }
 }
 

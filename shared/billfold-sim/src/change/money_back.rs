@@ -52,11 +52,7 @@ impl Changing<'_> {
 
     /// What had gone back is there again.
     fn fail_refund(&mut self, id: &str) -> Result<(), ChangeError> {
-        let place = self
-            .business()
-            .place(Kind::Refund, id)
-            .filter(|&place| self.business().refunds.get(place).is_some())
-            .ok_or_else(|| missing("refund", id))?;
+        let place = self.business().find(Kind::Refund, id).ok_or_else(|| missing("refund", id))?;
         if !matches!(self.business().refunds[place].status, RefundStatus::Pending | RefundStatus::Succeeded) {
             return Err(ChangeError::Impossible("the refund is over already"));
         }
@@ -83,11 +79,7 @@ impl Changing<'_> {
     }
 
     fn close_dispute(&mut self, id: &str, won: bool) -> Result<(), ChangeError> {
-        let place = self
-            .business()
-            .place(Kind::Dispute, id)
-            .filter(|&place| self.business().disputes.get(place).is_some())
-            .ok_or_else(|| missing("dispute", id))?;
+        let place = self.business().find(Kind::Dispute, id).ok_or_else(|| missing("dispute", id))?;
         let status = if won { DisputeStatus::Won } else { DisputeStatus::Lost };
         self.update("charge.dispute.updated", Target::Dispute(place), |business| {
             business.disputes[place].status = status;

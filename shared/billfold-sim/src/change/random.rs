@@ -3,7 +3,7 @@
 
 use super::{Applied, Change, Changing};
 use crate::generate::dice::Dice;
-use crate::ids::Kind;
+use crate::ids::{Kind, Part};
 use crate::model::{CouponDuration, CouponValue, Idx, InvoiceStatus, SubscriptionStatus as Status, TaxBehavior};
 use crate::sim::Sim;
 use crate::world::World;
@@ -99,7 +99,7 @@ fn subscriptions(world: &World, dice: &mut Dice) -> Option<Change> {
     let row = &business.subscriptions[place];
     let subscription = business.id(Kind::Subscription, place);
     let item = &row.items[dice.index(row.items.len())];
-    let item_id = business.ids.encode(Kind::SubscriptionItem, crate::business::join(place, item.serial));
+    let item_id = business.ids.part(Part::SubscriptionItem, crate::business::join(place, item.serial));
     Some(match dice.below(20) {
         0..=5 => {
             item.quantity?;

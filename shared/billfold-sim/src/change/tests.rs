@@ -3,7 +3,7 @@
 use super::{Applied, Change, ChangeError};
 use crate::generate::Spec;
 use crate::generate::dice::Dice;
-use crate::ids::Kind;
+use crate::ids::{Kind, Part};
 use crate::model::{Idx, InvoiceStatus, SubscriptionStatus as Status};
 use crate::sim::Sim;
 use crate::truth::{PaymentStatus, SubscriptionTruth};
@@ -62,7 +62,7 @@ impl Story {
     }
 
     fn place(&self) -> Idx {
-        self.sim.read(|b| b.find_subscription(&self.subscription).expect("a subscription"))
+        self.sim.read(|b| b.find(Kind::Subscription, &self.subscription).expect("a subscription"))
     }
 
     fn status(&self) -> Status {
@@ -92,7 +92,7 @@ fn a_new_subscription_is_billed_and_paid() {
     let story = Story::new();
     assert_eq!((story.truth().mrr, story.truth().arr), (2_400, 28_800));
     let latest = story.latest_invoice();
-    let invoice = story.sim.read(|b| b.invoices[b.find_invoice(&latest).expect("an invoice")].clone());
+    let invoice = story.sim.read(|b| b.invoices[b.find(Kind::Invoice, &latest).expect("an invoice")].clone());
     assert_eq!((invoice.status, invoice.amount_paid), (InvoiceStatus::Paid, 2_400));
     assert_eq!(story.payment_status(), PaymentStatus::Paid);
 }
@@ -126,7 +126,7 @@ fn items_come_and_go_but_one_stays() {
     let items = story.sim.read(|b| {
         let row = &b.subscriptions[story.place()];
         let number = |serial| crate::business::join(story.place(), serial);
-        row.items.iter().map(|item| b.ids.encode(Kind::SubscriptionItem, number(item.serial))).collect::<Vec<_>>()
+        row.items.iter().map(|item| b.ids.part(Part::SubscriptionItem, number(item.serial))).collect::<Vec<_>>()
     });
     story.apply(&Change::RemoveItem { subscription: story.own(), item: items[0].clone() });
     assert_eq!(story.truth().mrr, 4_800);
@@ -143,7 +143,7 @@ fn a_change_of_an_item_beyond_the_ten_that_are_shown_is_news() {
     }
     let eleventh = story.sim.read(|b| {
         let number = crate::business::join(story.place(), b.subscriptions[story.place()].items[10].serial);
-        b.ids.encode(Kind::SubscriptionItem, number)
+        b.ids.part(Part::SubscriptionItem, number)
     });
     let change = Change::SetQuantity { subscription: story.own(), item: Some(eleventh), quantity: 7 };
     assert_eq!(story.kinds(&change), ["customer.subscription.updated"]);
@@ -170,7 +170,7 @@ fn a_discount_for_once_is_used_up_by_the_next_invoice() {
     assert_eq!(story.truth().mrr, 2_400);
     story.apply(&Change::Renew { subscription: story.own(), declined: false });
     let latest = story.latest_invoice();
-    let paid = story.sim.read(|b| b.invoices[b.find_invoice(&latest).expect("an invoice")].amount_paid);
+    let paid = story.sim.read(|b| b.invoices[b.find(Kind::Invoice, &latest).expect("an invoice")].amount_paid);
     assert_eq!(paid, 2_160);
     assert!(story.sim.read(|b| b.subscriptions[story.place()].discounts.is_empty()));
 }
@@ -243,7 +243,7 @@ fn an_open_invoice_can_be_voided_or_given_up() {
             Change::MarkUncollectible { invoice: invoice.clone() }
         };
         assert!(story.kinds(&change).iter().any(|own| own == kind));
-        let found = story.sim.read(|b| b.invoices[b.find_invoice(&invoice).expect("an invoice")].status);
+        let found = story.sim.read(|b| b.invoices[b.find(Kind::Invoice, &invoice).expect("an invoice")].status);
         assert_eq!(found, status);
     }
 }
@@ -257,7 +257,7 @@ fn refunds_are_booked_and_never_exceed_the_charge() {
     let too_much = story.refused(&Change::Refund { charge: charge.clone(), amount: 2_001 });
     assert_eq!(too_much, ChangeError::Impossible("there is not that much to refund"));
     story.apply(&Change::Refund { charge: charge.clone(), amount: 2_000 });
-    let refunded = story.sim.read(|b| b.charges[b.find_charge(&charge).expect("a charge")].refunded);
+    let refunded = story.sim.read(|b| b.charges[b.find(Kind::Charge, &charge).expect("a charge")].refunded);
     assert_eq!(refunded, 2_400);
 }
 
@@ -266,7 +266,7 @@ fn a_refund_that_fails_is_there_again_and_a_lost_dispute_is_gone() {
     let story = Story::new();
     let charge = story.latest_charge();
     let invoice = story.sim.read(|b| {
-        let payment = b.charges[b.find_charge(&charge).expect("a charge")].payment;
+        let payment = b.charges[b.find(Kind::Charge, &charge).expect("a charge")].payment;
         b.id(crate::ids::Kind::Invoice, b.payments[payment].invoice)
     });
     let books = || story.sim.invoice_money()[&invoice].clone();
@@ -303,7 +303,7 @@ fn credit_before_payment_lowers_what_is_due_and_after_it_goes_back() {
     let invoice = created(story.sim.apply(&Change::CreateInvoice { subscription: story.own() }));
     story.apply(&Change::FinalizeInvoice { invoice: invoice.clone() });
     story.apply(&Change::CreditNote { invoice: invoice.clone(), amount: 1_000, refund: false });
-    let row = || story.sim.read(|b| b.invoices[b.find_invoice(&invoice).expect("an invoice")].clone());
+    let row = || story.sim.read(|b| b.invoices[b.find(Kind::Invoice, &invoice).expect("an invoice")].clone());
     assert_eq!((row().amount_due, row().credited_before_payment, row().status), (1_400, 1_000, InvoiceStatus::Open));
     story.apply(&Change::CreditNote { invoice: invoice.clone(), amount: 1_400, refund: false });
     assert_eq!((row().amount_due, row().status), (0, InvoiceStatus::Paid));
@@ -381,7 +381,7 @@ fn statuses_can_be_set_and_a_trial_converts_when_it_ends() {
         coupon: None,
     };
     let trial = created(story.sim.apply(&change));
-    let status = || story.sim.read(|b| b.subscriptions[b.find_subscription(&trial).expect("a trial")].status);
+    let status = || story.sim.read(|b| b.subscriptions[b.find(Kind::Subscription, &trial).expect("a trial")].status);
     assert_eq!(status(), Status::Trialing);
     story.sim.pass_days(15);
     assert_eq!(status(), Status::Active);

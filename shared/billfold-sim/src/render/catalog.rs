@@ -2,7 +2,7 @@
 
 use super::Render;
 use crate::expand::{Expand, NOTHING};
-use crate::ids::Kind;
+use crate::ids::{Kind, Part};
 use crate::json::Json;
 use crate::model::{
     CouponDuration, CouponValue, Decimal, Discount, Idx, Price, Recurring, Scheme, TaxBehavior, Tier, TiersMode,
@@ -133,7 +133,7 @@ impl Render<'_> {
             if expand.has("applies_to") && !coupon.applies_to.is_empty() {
                 w.object_at("applies_to", |w| {
                     w.array_at("products", &coupon.applies_to, |w, &product| {
-                        w.bare_id(&self.business.ids, Kind::Product, u64::from(product));
+                        w.bare_id(|out| self.business.write_id(Kind::Product, product, out));
                     });
                 });
             }
@@ -164,7 +164,7 @@ impl Render<'_> {
     /// A discount in full.
     pub fn discount(&self, w: &mut Json, discount: &Discount, expand: &Expand) {
         w.object(|w| {
-            w.id("id", &self.business.ids, Kind::Discount, discount.number);
+            w.id("id", &self.business.ids, Part::Discount, discount.number);
             w.fields(r#""object":"discount","checkout_session":null"#);
             if self.shape < Shape::Clover {
                 // The coupon stood here in full before it moved under `source`.
@@ -191,7 +191,7 @@ impl Render<'_> {
                 Some((owner, serial)) => w.id(
                     "subscription_item",
                     &self.business.ids,
-                    Kind::SubscriptionItem,
+                    Part::SubscriptionItem,
                     crate::business::join(owner, serial),
                 ),
                 None => w.null("subscription_item"),
@@ -213,7 +213,7 @@ impl Render<'_> {
     /// `discounts`: ids, or in full where that is asked for.
     pub fn discounts<'d>(&self, w: &mut Json, discounts: impl IntoIterator<Item = &'d Discount>, expand: &Expand) {
         w.array_at("discounts", discounts, |w, discount| match expand.get("discounts") {
-            None => w.bare_id(&self.business.ids, Kind::Discount, discount.number),
+            None => w.bare_id(|out| self.business.ids.write_part(Part::Discount, discount.number, out)),
             Some(below) => self.discount(w, discount, below),
         });
     }

@@ -3,7 +3,7 @@
 use super::{Render, invoice};
 use crate::business::join;
 use crate::expand::Expand;
-use crate::ids::Kind;
+use crate::ids::{Kind, Part};
 use crate::json::Json;
 use crate::model::{CreditNote, Idx};
 
@@ -74,13 +74,13 @@ impl Render<'_> {
         let url = format!("/v1/credit_notes/{id}/lines");
         self.nested(w, std::iter::once(row), &url, |w, row| {
             w.object(|w| {
-                self.id(w, Kind::CreditNoteLine, place);
+                w.id("id", &self.business.ids, Part::CreditNoteLine, u64::from(place));
                 w.fields(r#""object":"credit_note_line_item""#);
                 w.int("amount", row.amount);
                 w.str("description", "Credit");
                 w.fields(r#""discount_amount":0,"discount_amounts":[]"#);
                 let line = join(row.invoice, 0);
-                w.id("invoice_line_item", &self.business.ids, Kind::Line, line);
+                w.id("invoice_line_item", &self.business.ids, Part::Line, line);
                 self.livemode(w);
                 w.fields(r#""metadata":{},"pretax_credit_amounts":[],"quantity":1,"tax_rates":[],"taxes":[],"type":"invoice_line_item""#);
                 w.fields(r#""unit_amount":null,"unit_amount_decimal":null"#);

@@ -2,7 +2,7 @@
 
 use super::Render;
 use crate::expand::Expand;
-use crate::ids::{Kind, mix};
+use crate::ids::{Kind, Part, mix};
 use crate::json::Json;
 use crate::model::{Currency, Customer, Idx};
 
@@ -43,7 +43,7 @@ impl Render<'_> {
             w.int("next_invoice_sequence", i64::from(customer.numbered) + 1);
             w.fields(r#""phone":null,"preferred_locales":[],"shipping":null,"tax_exempt":"none""#);
             if customer.test_clock {
-                self.reference(w, "test_clock", Kind::TestClock, place);
+                w.id("test_clock", &self.business.ids, Part::TestClock, u64::from(place));
             } else {
                 w.null("test_clock");
             }

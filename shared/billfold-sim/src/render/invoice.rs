@@ -4,7 +4,7 @@ use super::Render;
 use super::customer::invoice_prefix;
 use super::subscription::collection_fields;
 use crate::expand::Expand;
-use crate::ids::Kind;
+use crate::ids::{Kind, Part};
 use crate::json::Json;
 use crate::model::{Idx, Invoice, InvoiceStatus};
 
@@ -69,7 +69,7 @@ impl Render<'_> {
             w.int("subtotal", row.subtotal);
             w.int("subtotal_excluding_tax", row.subtotal - inclusive_tax(row));
             if row.test_clock {
-                self.reference(w, "test_clock", Kind::TestClock, row.customer);
+                w.id("test_clock", &self.business.ids, Part::TestClock, u64::from(row.customer));
             } else {
                 w.null("test_clock");
             }
@@ -190,14 +190,14 @@ impl Render<'_> {
         w.array_at("total_discount_amounts", &discounts, |w, &(number, amount)| {
             w.object(|w| {
                 w.int("amount", amount);
-                w.id("discount", &self.business.ids, Kind::Discount, number);
+                w.id("discount", &self.business.ids, Part::Discount, number);
             });
         });
         w.int("total_excluding_tax", row.total - row.tax);
         w.array_at("total_pretax_credit_amounts", &discounts, |w, &(number, amount)| {
             w.object(|w| {
                 w.int("amount", amount);
-                w.id("discount", &self.business.ids, Kind::Discount, number);
+                w.id("discount", &self.business.ids, Part::Discount, number);
                 w.str("type", "discount");
             });
         });

@@ -3,7 +3,7 @@
 use super::{Render, catalog};
 use crate::business::join;
 use crate::expand::Expand;
-use crate::ids::Kind;
+use crate::ids::{Kind, Part};
 use crate::json::Json;
 use crate::model::{Idx, Invoice, Line, LineSource};
 
@@ -15,7 +15,7 @@ impl Render<'_> {
         let line = &invoice.lines[at];
         let number = join(owner, u16::try_from(at).unwrap_or(u16::MAX));
         w.object(|w| {
-            w.id("id", &self.business.ids, Kind::Line, number);
+            w.id("id", &self.business.ids, Part::Line, number);
             w.fields(r#""object":"line_item""#);
             w.int("amount", line.amount);
             w.str("currency", invoice.currency.code());
@@ -59,7 +59,7 @@ impl Render<'_> {
         w.array_at(key, &line.discounts, |w, &(number, amount)| {
             w.object(|w| {
                 w.int("amount", amount);
-                w.id("discount", &self.business.ids, Kind::Discount, number);
+                w.id("discount", &self.business.ids, Part::Discount, number);
                 if typed {
                     w.str("type", "discount");
                 }
@@ -74,7 +74,7 @@ impl Render<'_> {
                 w.null("invoice_item_details");
                 w.object_at("subscription_item_details", |w| {
                     if proration {
-                        w.id("invoice_item", ids, Kind::InvoiceItem, number);
+                        w.id("invoice_item", ids, Part::InvoiceItem, number);
                     } else {
                         w.null("invoice_item");
                     }
@@ -82,13 +82,13 @@ impl Render<'_> {
                     w.fields(r#""proration_details":{"credited_items":null}"#);
                     self.reference(w, "subscription", Kind::Subscription, owner);
                     let item = join(owner, serial);
-                    w.id("subscription_item", ids, Kind::SubscriptionItem, item);
+                    w.id("subscription_item", ids, Part::SubscriptionItem, item);
                 });
                 w.str("type", "subscription_item_details");
             }
             _ => {
                 w.object_at("invoice_item_details", |w| {
-                    w.id("invoice_item", ids, Kind::InvoiceItem, number);
+                    w.id("invoice_item", ids, Part::InvoiceItem, number);
                     w.fields(r#""proration":false,"proration_details":{"credited_items":null},"subscription":null"#);
                 });
                 w.null("subscription_item_details");
@@ -133,15 +133,15 @@ impl Render<'_> {
             (LineSource::SubscriptionItem { serial, proration }, Some(owner)) => {
                 w.bool("proration", proration);
                 let item = join(owner, serial);
-                w.id("subscription_item", ids, Kind::SubscriptionItem, item);
+                w.id("subscription_item", ids, Part::SubscriptionItem, item);
                 if proration {
-                    w.id("invoice_item", ids, Kind::InvoiceItem, number);
+                    w.id("invoice_item", ids, Part::InvoiceItem, number);
                 }
                 w.str("type", if proration { "invoiceitem" } else { "subscription" });
             }
             _ => {
                 w.bool("proration", false);
-                w.id("invoice_item", ids, Kind::InvoiceItem, number);
+                w.id("invoice_item", ids, Part::InvoiceItem, number);
                 w.str("type", "invoiceitem");
             }
         }

@@ -95,11 +95,12 @@ impl<'a> Render<'a> {
     }
 
     fn id(&self, w: &mut Json, kind: Kind, place: Idx) {
-        w.id("id", &self.business.ids, kind, u64::from(place));
+        self.reference(w, "id", kind, place);
     }
 
     fn reference(&self, w: &mut Json, key: &str, kind: Kind, place: Idx) {
-        w.id(key, &self.business.ids, kind, u64::from(place));
+        w.key(key);
+        w.bare_id(|out| self.business.write_id(kind, place, out));
     }
 
     fn livemode(&self, w: &mut Json) {

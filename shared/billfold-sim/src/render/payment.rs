@@ -2,7 +2,7 @@
 
 use super::Render;
 use crate::expand::Expand;
-use crate::ids::{Kind, mix};
+use crate::ids::{Kind, Part, mix};
 use crate::json::Json;
 use crate::model::{Charge, DisputeStatus, Idx, PaymentStatus};
 
@@ -45,7 +45,7 @@ impl Render<'_> {
             w.int("amount_refunded", row.refunded);
             w.fields(r#""application":null,"application_fee":null,"application_fee_amount":null"#);
             if paid {
-                self.reference(w, "balance_transaction", Kind::BalanceTransaction, place);
+                w.id("balance_transaction", &self.business.ids, Part::BalanceTransaction, u64::from(place));
             } else {
                 w.null("balance_transaction");
             }
@@ -72,7 +72,7 @@ impl Render<'_> {
             w.bool("paid", paid);
             self.intent(w, row.payment);
             let method = u64::from(row.customer);
-            w.id("payment_method", &self.business.ids, Kind::PaymentMethod, method);
+            w.id("payment_method", &self.business.ids, Part::PaymentMethod, method);
             card(w, row);
             w.fields(r#""receipt_email":null,"receipt_number":null"#);
             self.receipt(w, place, paid);
@@ -139,7 +139,7 @@ impl Render<'_> {
             w.fields(r#""destination_details":{"card":{"reference_status":"pending","reference_type":"acquirer_reference_number","type":"refund"},"type":"card"},"metadata":{}"#);
             self.intent(w, charge.payment);
             let method = u64::from(charge.customer);
-            w.id("payment_method", &self.business.ids, Kind::PaymentMethod, method);
+            w.id("payment_method", &self.business.ids, Part::PaymentMethod, method);
             w.maybe_str("reason", row.reason);
             w.fields(r#""receipt_number":null,"source_transfer_reversal":null"#);
             w.str("status", row.status.name());

@@ -3,7 +3,7 @@
 use super::Render;
 use crate::business::join;
 use crate::expand::Expand;
-use crate::ids::Kind;
+use crate::ids::{Kind, Part};
 use crate::json::Json;
 use crate::model::{Collection, Idx, Period, Subscription, SubscriptionStatus};
 use crate::version::Shape;
@@ -48,7 +48,7 @@ impl Render<'_> {
             w.str("status", row.status.name());
             self.status_details(w, row);
             if row.test_clock {
-                self.reference(w, "test_clock", Kind::TestClock, row.customer);
+                w.id("test_clock", &self.business.ids, Part::TestClock, u64::from(row.customer));
             } else {
                 w.null("test_clock");
             }
@@ -86,7 +86,7 @@ impl Render<'_> {
         let item = &self.business.subscriptions[owner].items[at];
         w.object(|w| {
             let number = join(owner, item.serial);
-            w.id("id", &self.business.ids, Kind::SubscriptionItem, number);
+            w.id("id", &self.business.ids, Part::SubscriptionItem, number);
             w.fields(r#""object":"subscription_item","billing_thresholds":null"#);
             w.time("created", item.created);
             if !self.old() {

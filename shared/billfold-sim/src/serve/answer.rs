@@ -235,7 +235,7 @@ impl Reading<'_> {
 
     fn lines(&self, id: &str, mut params: Params) -> Result<String, StripeError> {
         let business = self.render.business;
-        let owner = business.find_invoice(id).ok_or_else(|| self.missing(Resource::Invoices, id))?;
+        let owner = business.find(Kind::Invoice, id).ok_or_else(|| self.missing(Resource::Invoices, id))?;
         let paging = Paging::take(&mut params)?;
         params.finish()?;
         let cursor = paging.resolve("line item", |id| business.find_line(owner, id))?;
@@ -276,22 +276,21 @@ impl Reading<'_> {
 /// The row that an id names. Deleted customers are found, and rendered as what is left of them;
 /// deleted coupons, prices and products are gone but for the stubs that others show.
 fn find(business: &Business, resource: Resource, id: &str) -> Option<Target> {
-    let place = |kind, rows: usize| business.place(kind, id).filter(|&place| (place as usize) < rows);
     match resource {
-        Resource::Products => business.find_product(id).map(Target::Product),
-        Resource::Prices => business.find_price(id).map(Target::Price),
-        Resource::Customers => business.find_customer(id).map(Target::Customer),
-        Resource::Subscriptions => business.find_subscription(id).map(Target::Subscription),
+        Resource::Products => business.find(Kind::Product, id).map(Target::Product),
+        Resource::Prices => business.find(Kind::Price, id).map(Target::Price),
+        Resource::Customers => business.find(Kind::Customer, id).map(Target::Customer),
+        Resource::Subscriptions => business.find(Kind::Subscription, id).map(Target::Subscription),
         Resource::SubscriptionItems => business.find_item(id).map(|(owner, at)| Target::Item(owner, at)),
-        Resource::Invoices => business.find_invoice(id).map(Target::Invoice),
-        Resource::InvoicePayments => place(Kind::InvoicePayment, business.payments.len()).map(Target::Payment),
+        Resource::Invoices => business.find(Kind::Invoice, id).map(Target::Invoice),
+        Resource::InvoicePayments => business.find(Kind::InvoicePayment, id).map(Target::Payment),
         Resource::Coupons => {
             business.find_coupon(id).filter(|&place| business.coupons[place].listed()).map(Target::Coupon)
         }
-        Resource::CreditNotes => place(Kind::CreditNote, business.credit_notes.len()).map(Target::CreditNote),
-        Resource::Charges => business.find_charge(id).map(Target::Charge),
-        Resource::Refunds => place(Kind::Refund, business.refunds.len()).map(Target::Refund),
-        Resource::Disputes => place(Kind::Dispute, business.disputes.len()).map(Target::Dispute),
+        Resource::CreditNotes => business.find(Kind::CreditNote, id).map(Target::CreditNote),
+        Resource::Charges => business.find(Kind::Charge, id).map(Target::Charge),
+        Resource::Refunds => business.find(Kind::Refund, id).map(Target::Refund),
+        Resource::Disputes => business.find(Kind::Dispute, id).map(Target::Dispute),
         Resource::PromotionCodes | Resource::ActiveEntitlements | Resource::Events | Resource::WebhookEndpoints => None,
     }
 }

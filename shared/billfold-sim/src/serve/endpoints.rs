@@ -4,7 +4,7 @@ use super::answer::{Asked, Good};
 use super::query::Params;
 use super::route::Call;
 use crate::errors::StripeError;
-use crate::ids::Kind;
+use crate::ids::Part;
 use crate::json::Json;
 use crate::render::Render;
 use crate::version::Version;
@@ -144,7 +144,7 @@ fn delete(world: &mut World, id: &str, params: Params) -> Result<String, StripeE
     world.webhooks.endpoints[at].deleted = true;
     world.webhooks.drop_undeliverable(&world.business.ids);
     let number = world.webhooks.endpoints[at].number;
-    let id = world.business.ids.encode(Kind::WebhookEndpoint, number);
+    let id = world.business.ids.part(Part::WebhookEndpoint, number);
     Ok(Render::stub(&id, "webhook_endpoint"))
 }
 

@@ -5,7 +5,7 @@ use super::query::{Params, Range};
 use super::route::Resource;
 use crate::business::Business;
 use crate::errors::StripeError;
-use crate::ids::Kind;
+use crate::ids::{Kind, Part};
 use crate::model::{Collection, Idx, InvoiceStatus, PaymentStatus, Row, Subscription, SubscriptionStatus};
 use crate::render::Target;
 
@@ -60,7 +60,7 @@ impl Asked<'_> {
 
     fn cursor<T: Row>(&self, table: &crate::model::Table<T>, kind: Kind) -> Result<page::Cursor<Idx>, StripeError> {
         self.paging.resolve(self.resource.noun(), |id| {
-            self.business.place(kind, id).filter(|&place| table.get(place).is_some_and(Row::listed))
+            self.business.find(kind, id).filter(|&place| table.get(place).is_some_and(Row::listed))
         })
     }
 
@@ -130,7 +130,7 @@ impl Asked<'_> {
     fn on_clock(&self, wanted: Option<&str>, has: bool, customer: Idx) -> bool {
         match wanted {
             None => !has,
-            Some(id) => has && self.business.place(Kind::TestClock, id) == Some(customer),
+            Some(id) => has && self.business.ids.number(Part::TestClock, id) == Some(u64::from(customer)),
         }
     }
 
@@ -144,7 +144,7 @@ impl Asked<'_> {
         let customer = self.take_customer(params)?;
         let clock = params.take("test_clock");
         let price = params.take("price").or(params.take("plan"));
-        let price = price.map(|id| self.business.find_price(&id));
+        let price = price.map(|id| self.business.find(Kind::Price, &id));
         params.ignore(&["automatic_tax[enabled]"]);
         let keep = |row: &Subscription| {
             let period = row.period();
@@ -174,7 +174,7 @@ impl Asked<'_> {
         let id = params.take("subscription").ok_or_else(|| StripeError::missing_param("subscription"))?;
         let owner = self
             .business
-            .find_subscription(&id)
+            .find(Kind::Subscription, &id)
             .ok_or_else(|| StripeError::no_such_in("subscription", &id, "subscription"))?;
         let cursor = self.paging.resolve(self.resource.noun(), |id| {
             let (own, at) = self.business.find_item(id)?;
@@ -202,7 +202,7 @@ impl Asked<'_> {
             None => None,
             Some(id) => Some(
                 self.business
-                    .find_subscription(&id)
+                    .find(Kind::Subscription, &id)
                     .ok_or_else(|| StripeError::no_such_in("subscription", &id, "subscription"))?,
             ),
         };
@@ -233,7 +233,7 @@ impl Asked<'_> {
         let invoice = self.take_invoice(params)?;
         params.ignore(&["payment[type]", "payment[payment_record]"]);
         let intent = params.take("payment[payment_intent]");
-        let intent = intent.map(|id| self.business.place(Kind::PaymentIntent, &id));
+        let intent = intent.map(|id| self.business.find(Kind::PaymentIntent, &id));
         let status = params.take("status");
         let known = [PaymentStatus::Open, PaymentStatus::Paid, PaymentStatus::Canceled];
         let status = match status {
@@ -324,7 +324,7 @@ impl Asked<'_> {
     }
 
     fn customer_named(&self, id: &str) -> Result<Idx, StripeError> {
-        self.business.find_customer(id).ok_or_else(|| StripeError::no_such_in("customer", id, "customer"))
+        self.business.find(Kind::Customer, id).ok_or_else(|| StripeError::no_such_in("customer", id, "customer"))
     }
 
     fn take_customer(&self, params: &mut Params) -> Result<Option<Idx>, StripeError> {
@@ -336,7 +336,7 @@ impl Asked<'_> {
         let Some(id) = params.take("invoice") else {
             return Ok(None);
         };
-        let found = self.business.find_invoice(&id);
+        let found = self.business.find(Kind::Invoice, &id);
         let found = found.ok_or_else(|| StripeError::no_such_in("invoice", &id, "invoice"))?;
         Ok(Some(found))
     }
@@ -345,7 +345,7 @@ impl Asked<'_> {
         let Some(id) = params.take("charge") else {
             return Ok(None);
         };
-        let found = self.business.find_charge(&id);
+        let found = self.business.find(Kind::Charge, &id);
         let found = found.ok_or_else(|| StripeError::no_such_in("charge", &id, "charge"))?;
         Ok(Some(found))
     }
@@ -353,7 +353,7 @@ impl Asked<'_> {
     /// A payment intent; one that does not exist matches nothing.
     fn take_intent(&self, params: &mut Params) -> Option<Option<Idx>> {
         let id = params.take("payment_intent")?;
-        Some(self.business.place(Kind::PaymentIntent, &id))
+        Some(self.business.find(Kind::PaymentIntent, &id))
     }
 }
 

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use crate::clock::http_date;
 use crate::errors::StripeError;
 use crate::faults::Fault;
-use crate::ids::Kind;
+use crate::ids::Part;
 use crate::requests::Request;
 use crate::sim::Sim;
 use answer::{Asked, Caller, Good};
@@ -146,7 +146,7 @@ impl Sim {
     fn respond(&self, asked: &Asked, outcome: Result<Good, StripeError>) -> http::Response<Answer> {
         let world = self.world();
         let count = self.request_log().issue_id();
-        let request_id = world.business.ids.encode(Kind::Request, count);
+        let request_id = world.business.ids.part(Part::Request, count);
         let version = answer::version(&world, asked).unwrap_or_else(|_| world.business.account.api_version.clone());
         let mut headers = vec![("request-id", request_id.clone()), ("stripe-version", version.to_string())];
         headers.extend(asked.idempotency_key.clone().map(|key| ("idempotency-key", key)));

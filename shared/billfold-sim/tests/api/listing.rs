@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use billfold_sim::{Change, Kind, Sim};
+use billfold_sim::{Change, Kind, Part, Sim};
 use serde_json::Value;
 
 use crate::client::{Client, NOW, business, text};
@@ -134,7 +134,8 @@ async fn test_clock_objects_hide_unless_their_clock_or_customer_is_named() {
     business.customers[place].test_clock = true;
     let own = business.customers[place].subscriptions[0];
     business.subscriptions[own].test_clock = true;
-    let (customer, clock) = (business.id(Kind::Customer, place), business.id(Kind::TestClock, place));
+    let customer = business.id(Kind::Customer, place);
+    let clock = business.ids.part(Part::TestClock, u64::from(place));
     let client = Client::of(&Sim::new(business, 11, NOW)).await;
     let customers = client.all("/v1/customers").await;
     assert!(customers.iter().all(|row| row["id"] != customer.as_str() && row["test_clock"].is_null()));
