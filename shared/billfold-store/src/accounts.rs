@@ -4,7 +4,7 @@ use crate::client::{Range, Store, When, Write};
 use crate::connection::replace;
 use crate::error::StoreError;
 use crate::facts::CustomerRows;
-use crate::item::{NewRow, attribute};
+use crate::item::{NewRow, Row, attribute};
 use crate::key::{self, sort};
 use crate::ledgers::LedgerRow;
 use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
@@ -215,24 +215,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`] of the store.
     pub async fn account_rows(&self, ws: &WorkspaceId, account: &AccountId) -> Result<AccountRows, StoreError> {
-        let mut rows = AccountRows::default();
-        for row in self.query(&Range::all(key::account_partition(ws, account))).await? {
-            let rev = row.rev();
-            match row.sort_key() {
-                sort::ACCOUNT => rows.account = Some(Versioned { row: row.body()?, rev }),
-                sort::LIST => rows.list = Some(Versioned { row: row.body()?, rev }),
-                sort::BILLING => rows.billing = Some(Versioned { row: row.body_text()?.to_owned(), rev }),
-                signal if signal.starts_with(sort::SIGNAL_PREFIX) => {
-                    rows.signals.push(Versioned { row: row.body()?, rev });
-                }
-                link => {
-                    let id = link.strip_prefix(sort::CUSTOMER_PREFIX).map(CustomerId::new);
-                    let id = id.and_then(Result::ok);
-                    rows.customers.push(id.ok_or_else(|| StoreError::corrupt(row.name(), "it is not an account's"))?);
-                }
-            }
-        }
-        Ok(rows)
+        account_of(&self.query(&Range::all(key::account_partition(ws, account))).await?)
+    }
+
+    /// Everything under each of some accounts, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn accounts_rows(
+        &self,
+        ws: &WorkspaceId,
+        accounts: &[AccountId],
+    ) -> Result<Vec<AccountRows>, StoreError> {
+        let ranges: Vec<Range> = accounts.iter().map(|id| Range::all(key::account_partition(ws, id))).collect();
+        self.query_all(&ranges).await?.iter().map(|rows| account_of(rows)).collect()
     }
 
     /// The writes that say whose a customer is, over what was read `before`.
@@ -341,4 +337,25 @@ impl Store {
             crate::client::Transacted::Failed(_) => Err(StoreError::Conflict),
         }
     }
+}
+
+fn account_of(found: &[Row]) -> Result<AccountRows, StoreError> {
+    let mut rows = AccountRows::default();
+    for row in found {
+        let rev = row.rev();
+        match row.sort_key() {
+            sort::ACCOUNT => rows.account = Some(Versioned { row: row.body()?, rev }),
+            sort::LIST => rows.list = Some(Versioned { row: row.body()?, rev }),
+            sort::BILLING => rows.billing = Some(Versioned { row: row.body_text()?.to_owned(), rev }),
+            signal if signal.starts_with(sort::SIGNAL_PREFIX) => {
+                rows.signals.push(Versioned { row: row.body()?, rev });
+            }
+            link => {
+                let id = link.strip_prefix(sort::CUSTOMER_PREFIX).map(CustomerId::new);
+                let id = id.and_then(Result::ok);
+                rows.customers.push(id.ok_or_else(|| StoreError::corrupt(row.name(), "it is not an account's"))?);
+            }
+        }
+    }
+    Ok(rows)
 }

@@ -4,7 +4,7 @@
 use crate::error::StoreError;
 use crate::item::{Item, NewRow, Row, Value};
 use crate::key::Key;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +15,9 @@ pub(crate) const TRANSACTION_ACTIONS_MAX: usize = 100;
 
 /// How often a transaction that collided is tried again.
 const COLLISIONS_MAX: u32 = 7;
+
+/// Ranges that are read together.
+pub(crate) const RANGES_AT_ONCE: usize = 16;
 
 /// The most keys of a batch of reads.
 pub(crate) const BATCH_KEYS_MAX: usize = 100;
@@ -32,6 +35,11 @@ pub(crate) trait Table: fmt::Debug + Send + Sync {
 
     /// One page of a range, and where the next begins. A page has at most the range's limit of rows, and about a megabyte.
     fn page<'a>(&'a self, range: &'a Range, start: Option<Item>) -> BoxFuture<'a, Result<Page, StoreError>>;
+
+    /// The first page of each of some ranges.
+    fn pages<'a>(&'a self, ranges: &'a [Range]) -> BoxFuture<'a, Result<Vec<Page>, StoreError>> {
+        Box::pin(try_join_all(ranges.iter().map(|range| self.page(range, None))))
+    }
 
     /// At most [`BATCH_KEYS_MAX`] different rows in no order, with the named attributes beside the keys.
     fn batch<'a>(
@@ -184,6 +192,23 @@ impl Store {
             next = page.1;
         }
         Ok(rows)
+    }
+
+    /// All rows of each of some ranges.
+    pub(crate) async fn query_all(&self, ranges: &[Range]) -> Result<Vec<Vec<Row>>, StoreError> {
+        let mut found = Vec::with_capacity(ranges.len());
+        for some in ranges.chunks(RANGES_AT_ONCE) {
+            let pages = self.table.pages(some).await?;
+            for (range, (mut rows, mut next)) in some.iter().zip(pages) {
+                while let Some(start) = next {
+                    let page = self.query_page(range, Some(start)).await?;
+                    rows.extend(page.0);
+                    next = page.1;
+                }
+                found.push(rows);
+            }
+        }
+        Ok(found)
     }
 
     /// Many different rows by their keys, in no order; `attributes` names what is read of them, beside the keys.

@@ -294,8 +294,29 @@ impl Store {
     /// # Errors
     /// [`StoreError`] of the store.
     pub async fn customer_rows(&self, ws: &WorkspaceId, customer: &CustomerId) -> Result<CustomerRows, StoreError> {
+        self.customer_of(ws, self.query(&Range::all(key::customer_partition(ws, customer))).await?).await
+    }
+
+    /// Everything about each of some customers, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the store.
+    pub async fn customers_rows(
+        &self,
+        ws: &WorkspaceId,
+        customers: &[CustomerId],
+    ) -> Result<Vec<CustomerRows>, StoreError> {
+        let ranges: Vec<Range> = customers.iter().map(|id| Range::all(key::customer_partition(ws, id))).collect();
+        let mut all = Vec::with_capacity(customers.len());
+        for rows in self.query_all(&ranges).await? {
+            all.push(self.customer_of(ws, rows).await?);
+        }
+        Ok(all)
+    }
+
+    async fn customer_of(&self, ws: &WorkspaceId, found: Vec<Row>) -> Result<CustomerRows, StoreError> {
         let mut rows = CustomerRows::default();
-        for row in self.query(&Range::all(key::customer_partition(ws, customer))).await? {
+        for row in found {
             let sort = row.sort_key();
             match sort {
                 key::sort::CUSTOMER => rows.take_customer(&row)?,

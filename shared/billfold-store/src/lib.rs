@@ -13,8 +13,6 @@ mod account_list;
 mod accounts;
 mod audit;
 mod catalogue;
-#[cfg(feature = "embedded")]
-mod checkpoints;
 mod client;
 mod connection;
 mod dirty;

@@ -29,7 +29,6 @@ use billfold_core::id::{AccountId, CustomerId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
 use billfold_store::{AccountRows, CustomerRows, Intent, Mark, SHARDS, State, Store, StoreError, Subject, Write};
 use books::Books;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +37,6 @@ use tokio::time::Instant;
 /// Marks that are worked on together; where there are as many, the shard is worked on by a message of its own.
 const MARKS: i32 = 96;
 const MARKS_AT_ONCE: usize = 96;
-/// Reads that are under way together.
-const READS_AT_ONCE: usize = 16;
 /// Writes of one transaction.
 const WRITES: usize = 99;
 /// How often a batch is done again because somebody else wrote one of its rows.
@@ -295,29 +292,25 @@ impl Batch {
     async fn read_customers(&mut self, ids: &[CustomerId]) -> Result<(), Refusal> {
         let (store, ws) = (self.app.store(), &self.ws);
         let missing: BTreeSet<&CustomerId> = ids.iter().filter(|id| !self.customers.contains_key(*id)).collect();
-        let read = |id: CustomerId| async move { store.customer_rows(ws, &id).await.map(|rows| (id, rows)) };
-        let rows: Vec<(CustomerId, CustomerRows)> =
-            stream::iter(missing.into_iter().cloned().map(read)).buffer_unordered(READS_AT_ONCE).try_collect().await?;
-        self.customers.extend(rows);
+        let missing: Vec<CustomerId> = missing.into_iter().cloned().collect();
+        let rows = store.customers_rows(ws, &missing).await?;
+        self.customers.extend(missing.into_iter().zip(rows));
         Ok(())
     }
 
     async fn compute_accounts(&mut self, placed: &Placed) -> Result<Vec<Computed>, Refusal> {
         let accounts = &placed.accounts;
         let (store, ws) = (self.app.store().clone(), self.ws.clone());
-        let read = |id: AccountId| {
-            let (store, ws) = (store.clone(), ws.clone());
-            async move { store.account_rows(&ws, &id).await.map(|rows| (id, rows)) }
-        };
         // Of one that somebody asks for there may be anything, whatever its first row says.
         let perhaps_new = accounts - &placed.asked_for;
         let existing = &store.existing_accounts(&ws, &perhaps_new).await? | &placed.asked_for;
         let new = accounts.difference(&existing).map(|id| (id.clone(), AccountRows::default()));
         let new: Vec<_> = new.collect();
-        let rows = stream::iter(existing.clone().into_iter().map(read)).buffer_unordered(READS_AT_ONCE);
         // Ledgers first: one that is older than its account's other rows cannot be written over.
         let mut ledgers = store.ledgers(&ws, &existing).await?;
-        let mut stored = rows.try_collect::<Vec<_>>().await?;
+        let existing: Vec<AccountId> = existing.into_iter().collect();
+        let rows = store.accounts_rows(&ws, &existing).await?;
+        let mut stored: Vec<(AccountId, AccountRows)> = existing.into_iter().zip(rows).collect();
         for (id, rows) in &mut stored {
             rows.ledger = ledgers.remove(id);
         }

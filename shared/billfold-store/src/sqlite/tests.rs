@@ -1,7 +1,8 @@
 //! The same requests to SQLite and to DynamoDB, by chance: the same answers.
 
 use super::*;
-use crate::client::{Store, Write};
+use crate::client::{Sorted, Store, When, Write};
+use crate::item::Value;
 use crate::key::{INDEX_BY_MRR, INDEX_BY_NAME};
 use crate::{embedded, inside};
 use proptest::prelude::*;
@@ -14,7 +15,8 @@ enum Request {
     Steps(Vec<Step>),
     Get(Key),
     Batch(Vec<Key>, bool),
-    Pages(Range),
+    Whole(Range),
+    Several(Vec<Range>),
 }
 
 /// Few, so that requests meet, and some that order differently as bytes than as words.
@@ -117,7 +119,8 @@ fn request() -> impl Strategy<Value = Request> {
         2 => steps().prop_map(Request::Steps),
         1 => key().prop_map(Request::Get),
         1 => (prop::collection::vec(key(), 1..5), any::<bool>()).prop_map(|(keys, whole)| Request::Batch(keys, whole)),
-        3 => range().prop_map(Request::Pages),
+        3 => range().prop_map(Request::Whole),
+        2 => prop::collection::vec(range(), 1..4).prop_map(Request::Several),
     ]
 }
 
@@ -168,9 +171,13 @@ async fn answer(store: &Store, request: &Request) -> String {
                 format!("{rows:?}")
             })
         }
-        Request::Pages(range) => {
+        Request::Whole(range) => {
             store.query(range).await.map_or_else(refused, |rows| format!("{:?}", settled(rows, range)))
         }
+        Request::Several(ranges) => store.query_all(ranges).await.map_or_else(refused, |all| {
+            let settled: Vec<_> = all.into_iter().zip(ranges).map(|(rows, range)| settled(rows, range)).collect();
+            format!("{settled:?}")
+        }),
     }
 }
 
@@ -181,7 +188,9 @@ proptest! {
     fn sqlite_answers_what_dynamodb_answers(requests in prop::collection::vec(request(), 1..30)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (sqlite, dynamodb) = (embedded::memory().await.unwrap(), inside::memory().await.unwrap());
+            let folder = tempfile::tempdir().unwrap();
+            let sqlite = embedded::file(&folder.path().join("store.db")).await.unwrap();
+            let dynamodb = inside::memory().await.unwrap();
             for request in &requests {
                 let (ours, theirs) = (answer(&sqlite, request).await, answer(&dynamodb, request).await);
                 prop_assert_eq!(ours, theirs, "{:?}", request);

@@ -6,8 +6,8 @@
 //! Nobody else may empty it: until 3.51.3 SQLite loses writes if a log begins anew in the moment in which another connection
 //! begins to empty it. It cannot, because before each pass something is written that the file has not.
 
+use super::open;
 use crate::error::StoreError;
-use crate::sqlite::open;
 use rusqlite::Connection;
 use std::fs::File;
 use std::path::Path;
@@ -27,16 +27,19 @@ const PASSES_MAX: u32 = 8;
 const WRITE_NOTHING: &str = "PRAGMA application_id = 0";
 const PASS: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
+/// A connection of which one has the use at a time.
+pub(super) type Shared = Arc<Mutex<Connection>>;
+
 /// Empties the log, in a thread that ends with the table.
-pub(crate) struct Checkpoints {
+pub(super) struct Checkpoints {
     due: SyncSender<()>,
     writes: AtomicUsize,
 }
 
 impl Checkpoints {
-    /// Of the log of the file; `writer` is what everybody writes with.
-    pub(crate) fn start(path: &Path, writer: Arc<Mutex<Connection>>) -> Result<Self, StoreError> {
-        let log = Log::of(path, writer)?;
+    /// Of the log of the file; `writer` is what everybody writes with, `reader` what is read with beside it.
+    pub(super) fn start(path: &Path, writer: Shared, reader: Shared) -> Result<Self, StoreError> {
+        let log = Log::of(path, writer, reader)?;
         let (due, dues) = mpsc::sync_channel::<()>(1);
         let empty = move || {
             while dues.recv().is_ok() {
@@ -52,7 +55,7 @@ impl Checkpoints {
     }
 
     /// So much was written.
-    pub(crate) fn count(&self, writes: usize) {
+    pub(super) fn count(&self, writes: usize) {
         if self.writes.fetch_add(writes, Ordering::Relaxed).saturating_add(writes) >= WRITES {
             self.writes.store(0, Ordering::Relaxed);
             // One that is under way, or that nobody does any more, is as good.
@@ -73,16 +76,17 @@ enum NotEmptied {
 /// A log, and what is needed to empty it. The file comes last: whoever closes it gives up the locks of every connection.
 struct Log {
     connection: Connection,
-    writer: Arc<Mutex<Connection>>,
+    writer: Shared,
+    reader: Shared,
     file: File,
 }
 
 impl Log {
-    fn of(path: &Path, writer: Arc<Mutex<Connection>>) -> Result<Self, StoreError> {
+    fn of(path: &Path, writer: Shared, reader: Shared) -> Result<Self, StoreError> {
         let connection = open(path)?;
         let file = File::options().read(true).write(true).open(path);
         let file = file.map_err(|error| StoreError::Engine(error.to_string()))?;
-        Ok(Self { connection, writer, file })
+        Ok(Self { connection, writer, reader, file })
     }
 
     /// Puts what the log has into the file; a log of at least so many pages begins anew after it.
@@ -100,20 +104,22 @@ impl Log {
                 break;
             }
         }
-        let _nobody_writes = self.writer();
+        // What somebody has begun to read stays in the log until it is read.
+        let _nobody_writes = alone(&self.writer);
+        let _nobody_reads = alone(&self.reader);
         pages_in_file(&self.connection)?;
         Ok(())
     }
 
     /// Puts into the file what is in the log at this moment, while others write: how many of its pages are there now.
     fn pass(&self) -> Result<u64, NotEmptied> {
-        self.writer().execute_batch(WRITE_NOTHING)?;
+        alone(&self.writer).execute_batch(WRITE_NOTHING)?;
         Ok(pages_in_file(&self.connection)?)
     }
+}
 
-    fn writer(&self) -> MutexGuard<'_, Connection> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn alone(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn pages_in_file(log: &Connection) -> rusqlite::Result<u64> {
@@ -129,7 +135,8 @@ mod tests {
     fn log(path: &Path) -> Log {
         let writer = open(path).unwrap();
         writer.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT)").unwrap();
-        Log::of(path, Arc::new(Mutex::new(writer))).unwrap()
+        let [writer, reader] = [writer, open(path).unwrap()].map(|connection| Arc::new(Mutex::new(connection)));
+        Log::of(path, writer, reader).unwrap()
     }
 
     fn write(writer: &Mutex<Connection>, rows: u32) {
@@ -146,14 +153,22 @@ mod tests {
     }
 
     #[test]
-    fn a_long_log_begins_anew_although_somebody_never_pauses() {
+    fn a_long_log_begins_anew_although_nobody_pauses() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
         let (log, done) = (log(&path), AtomicBool::new(false));
         write(&log.writer, 200);
         let before = begun(&path);
         let written = std::thread::scope(|scope| {
-            let (writer, done) = (&*log.writer, &done);
+            let (writer, reader, done) = (&*log.writer, &*log.reader, &done);
+            scope.spawn(move || {
+                while !done.load(Ordering::SeqCst) {
+                    let mut reader = reader.lock().unwrap();
+                    let moment = reader.transaction().unwrap();
+                    let count = || moment.query_row("SELECT count(*) FROM t", (), |row| row.get::<_, i64>(0)).unwrap();
+                    assert_eq!(count(), count());
+                }
+            });
             let writing = scope.spawn(move || {
                 let mut written = 200;
                 while !done.load(Ordering::SeqCst) {
@@ -168,7 +183,7 @@ mod tests {
         });
         write(&log.writer, 1);
         assert!(begun(&path) > before);
-        let rows: i64 = log.writer().query_row("SELECT count(*) FROM t", (), |row| row.get(0)).unwrap();
+        let rows: i64 = alone(&log.writer).query_row("SELECT count(*) FROM t", (), |row| row.get(0)).unwrap();
         assert_eq!(rows, written + 1);
     }
 
