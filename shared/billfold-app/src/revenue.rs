@@ -155,8 +155,7 @@ impl App {
         }
         let settings = self.settings(ws).await?;
         let catalogue = self.catalogue(ws).await?;
-        let read = rows.customers.iter().map(|customer| self.store().customer_rows(ws, customer));
-        let read = futures::future::try_join_all(read).await?;
+        let read = self.store().customers_rows(ws, &rows.customers).await?;
         let facts = read.into_iter().map(|rows| CustomerFacts {
             customer: rows.customer,
             subscriptions: rows.subscriptions,
