@@ -17,7 +17,7 @@ pub(crate) const TRANSACTION_ACTIONS_MAX: usize = 100;
 const COLLISIONS_MAX: u32 = 7;
 
 /// Ranges that are read together.
-pub(crate) const RANGES_AT_ONCE: usize = 16;
+const RANGES_AT_ONCE: usize = 16;
 
 /// The most keys of a batch of reads.
 pub(crate) const BATCH_KEYS_MAX: usize = 100;
@@ -185,7 +185,12 @@ impl Store {
 
     /// All rows of a range.
     pub(crate) async fn query(&self, range: &Range) -> Result<Vec<Row>, StoreError> {
-        let (mut rows, mut next) = self.query_page(range, None).await?;
+        let first = self.query_page(range, None).await?;
+        self.whole(range, first).await
+    }
+
+    /// All rows of a range of which there is the first page.
+    async fn whole(&self, range: &Range, (mut rows, mut next): Page) -> Result<Vec<Row>, StoreError> {
         while let Some(start) = next {
             let page = self.query_page(range, Some(start)).await?;
             rows.extend(page.0);
@@ -199,13 +204,8 @@ impl Store {
         let mut found = Vec::with_capacity(ranges.len());
         for some in ranges.chunks(RANGES_AT_ONCE) {
             let pages = self.table.pages(some).await?;
-            for (range, (mut rows, mut next)) in some.iter().zip(pages) {
-                while let Some(start) = next {
-                    let page = self.query_page(range, Some(start)).await?;
-                    rows.extend(page.0);
-                    next = page.1;
-                }
-                found.push(rows);
+            for (range, first) in some.iter().zip(pages) {
+                found.push(self.whole(range, first).await?);
             }
         }
         Ok(found)
