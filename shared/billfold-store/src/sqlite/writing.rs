@@ -71,66 +71,66 @@ fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError> {
 /// Does what an action says, if its condition holds; whether it does.
 fn act(connection: &Connection, action: &Action) -> Result<bool, StoreError> {
     match action {
-        Action::Check(_, when) => holds(connection, action, when),
-        Action::Put(row, when) => put(connection, &row.0, action, when),
+        Action::Check(_, when) => holds(connection, key_of(action), when),
+        Action::Put(row, when) => put(connection, &row.0, when),
         Action::Set(row, when) => {
-            if !holds(connection, action, when)? {
+            let key = key_of(action);
+            if !holds(connection, key, when)? {
                 return Ok(false);
             }
-            let mut item = one(connection, key_of(action))?.map_or_else(Item::default, |stored| stored.0);
+            let mut item = one(connection, key)?.map_or_else(Item::default, |stored| stored.0);
             for (name, value) in row.0.clone() {
                 item.insert(name, value);
             }
-            put(connection, &item, action, &When::Always)
+            put(connection, &item, &When::Always)
         }
-        Action::Delete(_, when) => delete(connection, action, when),
+        Action::Delete(_, when) => delete(connection, key_of(action), when),
     }
 }
 
 /// Whether a row is as it has to be.
-fn holds(connection: &Connection, action: &Action, when: &When) -> Result<bool, StoreError> {
+fn holds(connection: &Connection, key: (&str, &str), when: &When) -> Result<bool, StoreError> {
     let (name, wanted) = match when {
         When::Always => return Ok(true),
         When::Absent => (attribute::PK, None),
         When::Rev(rev) => (attribute::REV, Some(Value::Number(rev.to_string()))),
         When::Is(name, value) => (*name, Some(value.clone())),
     };
-    let row = one_without_body(connection, key_of(action))?;
+    let row = one_without_body(connection, key)?;
     Ok(row.as_ref().and_then(|row| row.0.get(name)) == wanted.as_ref())
 }
 
-fn delete(connection: &Connection, action: &Action, when: &When) -> Result<bool, StoreError> {
-    let (pk, sk) = key_of(action);
+fn delete(connection: &Connection, key: (&str, &str), when: &When) -> Result<bool, StoreError> {
     if let When::Rev(rev) = when {
         let mut statement = connection.prepare_cached(DELETE_OF).map_err(failed)?;
-        return statement.execute((pk, sk, number(*rev)?)).map(|deleted| deleted > 0).map_err(failed);
+        return statement.execute((key.0, key.1, number(*rev)?)).map(|deleted| deleted > 0).map_err(failed);
     }
-    let may = holds(connection, action, when)?;
+    let may = holds(connection, key, when)?;
     if may {
-        connection.prepare_cached(DELETE).map_err(failed)?.execute((pk, sk)).map_err(failed)?;
+        connection.prepare_cached(DELETE).map_err(failed)?.execute(key).map_err(failed)?;
     }
     Ok(may)
 }
 
-fn put(connection: &Connection, item: &Item, action: &Action, when: &When) -> Result<bool, StoreError> {
+fn put(connection: &Connection, item: &Item, when: &When) -> Result<bool, StoreError> {
     if size(item) > ROW_BYTES_MAX {
         return Err(StoreError::Refused(format!("a row of {} bytes is too large", size(item)).into()));
     }
+    let text = |name| item.text(name);
+    let (pk, sk) = (text(attribute::PK).unwrap_or_default(), text(attribute::SK).unwrap_or_default());
     let (statement, over) = match when {
         When::Always => (PUT, None),
         When::Absent => (PUT_NEW, None),
         When::Rev(rev) => (PUT_OVER, Some(number(*rev)?)),
-        When::Is(..) if holds(connection, action, when)? => (PUT, None),
+        When::Is(..) if holds(connection, (pk, sk), when)? => (PUT, None),
         When::Is(..) => return Ok(false),
     };
-    let text = |name| item.text(name);
     let rev = match item.get(attribute::REV) {
         Some(Value::Number(digits)) => Some(digits.parse::<i64>().map_err(|error| StoreError::Refused(error.into()))?),
         _ => None,
     };
-    let (pk, sk, list) = (text(attribute::PK), text(attribute::SK), text(attribute::LIST));
     let (sm, sa, sn) = (text(attribute::BY_MRR), text(attribute::BY_ARR), text(attribute::BY_NAME));
-    let (body, more) = (text(attribute::BODY), more(item)?);
+    let (list, body, more) = (text(attribute::LIST), text(attribute::BODY), more(item)?);
     let mut statement = connection.prepare_cached(statement).map_err(failed)?;
     let written = match over {
         None => statement.execute((pk, sk, rev, list, sm, sa, sn, body, more)),
