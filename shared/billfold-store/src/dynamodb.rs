@@ -19,11 +19,16 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 type Attributes = HashMap<String, AttributeValue>;
 
 /// Rows that are written by themselves side by side.
 const WRITES_AT_ONCE: usize = 32;
+/// The first wait before keys are read that DynamoDB left unread; each further one is twice as long.
+const UNREAD_WAIT: Duration = Duration::from_millis(20);
+/// Answers in a row that read none of the keys, before the table counts as unavailable: after 5 s.
+const UNREAD_MAX: u32 = 8;
 
 #[derive(Debug)]
 pub(crate) struct DynamoDb {
@@ -135,7 +140,9 @@ impl DynamoDb {
             .collect();
         let projection = names.keys().cloned().collect::<Vec<_>>().join(", ");
         let mut wanted: Vec<Attributes> = keys.iter().map(|key| sent(key.item())).collect();
+        let mut without_progress = 0;
         while !wanted.is_empty() {
+            let sent = wanted.len();
             let request = KeysAndAttributes::builder()
                 .set_keys(Some(wanted))
                 .projection_expression(&projection)
@@ -149,6 +156,8 @@ impl DynamoDb {
             rows.extend(found.unwrap_or_default().into_iter().map(row));
             let left = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.table));
             wanted = left.map(|left| left.keys).unwrap_or_default();
+            without_progress = if wanted.len() < sent { 0 } else { without_progress + 1 };
+            wait_for_unread(wanted.len(), without_progress).await?;
         }
         Ok(rows)
     }
@@ -251,6 +260,18 @@ impl DynamoDb {
     }
 }
 
+/// Keys are left unread by a table that is throttled, and by an answer that is full (16 MB).
+async fn wait_for_unread(keys: usize, without_progress: u32) -> Result<(), StoreError> {
+    if keys == 0 {
+        return Ok(());
+    }
+    if without_progress >= UNREAD_MAX {
+        return Err(StoreError::Unavailable(format!("DynamoDB left {keys} keys of a batch unread").into()));
+    }
+    tokio::time::sleep(UNREAD_WAIT.saturating_mul(1 << without_progress)).await;
+    Ok(())
+}
+
 fn not_written<E, R>(error: SdkError<E, R>) -> Result<bool, StoreError>
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -334,3 +355,6 @@ fn read(attributes: Attributes) -> Item {
     }
     item
 }
+
+#[cfg(test)]
+mod tests;

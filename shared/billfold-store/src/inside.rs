@@ -153,13 +153,13 @@ async fn with_table(client: Client, table: &str) -> Result<Store, StoreError> {
 }
 
 /// There is no network that could stall: however long the machine stands still, the engine answers.
-fn config(engine: Engine) -> aws_sdk_dynamodb::config::Builder {
+pub(crate) fn config(client: impl HttpClient + 'static) -> aws_sdk_dynamodb::config::Builder {
     aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("local"))
         .endpoint_url("http://embedded.invalid")
         .credentials_provider(Credentials::from_keys("embedded", "embedded", None))
-        .http_client(engine)
+        .http_client(client)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(TimeoutConfig::disabled())
 }
@@ -227,7 +227,7 @@ fn operation(target: &str) -> &str {
     target.strip_prefix(TARGET_PREFIX).unwrap_or_default()
 }
 
-fn respond(status: u16, body: String) -> Result<HttpResponse, ConnectorError> {
+pub(crate) fn respond(status: u16, body: String) -> Result<HttpResponse, ConnectorError> {
     let status = StatusCode::try_from(status).map_err(|error| ConnectorError::other(error.into(), None))?;
     let mut response = HttpResponse::new(status, SdkBody::from(body));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
