@@ -142,12 +142,36 @@ fn every_trouble_has_an_alarm_that_somebody_hears() {
     }
 }
 
+/// A topic that is encrypted with a key which CloudWatch may not use receives nothing, and no error shows it. `alias/aws/sns` is
+/// such a key, and its policy cannot be changed.
+#[test]
+fn cloudwatch_may_publish_to_the_topic_of_the_alarms() {
+    let resources = resources();
+    let topic = &resources["Alarms"]["Properties"];
+    let Some(key) = topic.get("KmsMasterKeyId") else { return };
+    let key = &resources[key["Ref"].as_str().unwrap_or_else(|| panic!("the key {key} is not of the stack"))];
+    let statements = key["Properties"]["KeyPolicy"]["Statement"].as_array().unwrap();
+    let of_cloudwatch = statements.iter().filter(|one| one["Principal"]["Service"] == "cloudwatch.amazonaws.com");
+    let allowed: BTreeSet<String> = of_cloudwatch.flat_map(|one| strings(&one["Action"])).collect();
+    let needed = BTreeSet::from(["kms:Decrypt", "kms:GenerateDataKey*"].map(str::to_owned));
+    assert!(allowed.is_superset(&needed), "CloudWatch may {allowed:?} with the key of the topic");
+}
+
+/// A reservation above zero would fail in new accounts, whose quota is 10, so the default is none.
+#[test]
+fn deliveries_can_have_executions_of_their_own() {
+    let webhook = &resources()["WebhookFunction"]["Properties"];
+    let reserved = json!({"If": ["HasWebhookConcurrency", {"Ref": "WebhookConcurrency"}, {"Ref": "AWS::NoValue"}]});
+    assert_eq!(webhook["ReservedConcurrentExecutions"], reserved);
+}
+
 #[test]
 fn the_table_outlives_the_stack() {
     let table = &resources()["Table"];
     assert_eq!((&table["DeletionPolicy"], &table["UpdateReplacePolicy"]), (&json!("Retain"), &json!("Retain")));
     let properties = &table["Properties"];
     assert_eq!(properties["BillingMode"], "PAY_PER_REQUEST");
+    assert_eq!(properties["DeletionProtectionEnabled"], true);
     assert_eq!(properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
     assert_eq!(properties["TimeToLiveSpecification"]["Enabled"], true);
     let indexes = properties["GlobalSecondaryIndexes"].as_array().unwrap().iter();
