@@ -12,7 +12,7 @@ use billfold_core::facts::{AppliedDiscount, Coupon, Discount, Discounted, Fact, 
 use billfold_core::id::{CouponId, WorkspaceId};
 use billfold_core::mrr::Catalogue;
 use billfold_core::stripe::{self, Reading};
-use billfold_store::{CustomerRows, FactPlace, FactRow, Store, StoreError, Subject};
+use billfold_store::{CustomerRows, FactPlace, FactRow, StoreError};
 use billfold_stripe::{Client, Endpoint, Retrieved, Row};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -105,8 +105,7 @@ async fn learn(
     };
     let Some(coupon) = coupon_in(holder, &row, id) else { return Ok(Learned::Nothing) };
     let row = FactRow::new(ws, Fact::Coupon(Box::new(coupon)), stored.version.as_of)?;
-    let writes = vec![row.below(&stored), Store::mark(ws, &Subject::Everything, app.stamp()?)];
-    match app.store().write_all(writes).await {
+    match app.store().write_all(vec![row.below(&stored)]).await {
         // Whoever was first has learned as much.
         Ok(()) | Err(StoreError::Conflict) => Ok(Learned::Something),
         Err(error) => Err(error.into()),

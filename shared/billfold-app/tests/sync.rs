@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bursts;
+mod catalogue;
 mod ecb;
 mod world;
 mod writers;

@@ -133,8 +133,6 @@ pub struct Run {
     pub finished_at: Option<Timestamp>,
     /// Invoices created before this are not read; `None` reads all.
     pub invoices_since: Option<Timestamp>,
-    /// True when something changed that every account depends on, so that all are computed again.
-    pub recompute_all: bool,
     /// The stages, in order.
     pub stages: Vec<StageState>,
     /// Why it failed, or what it is waiting for.
@@ -163,7 +161,6 @@ impl Run {
             started_at: now,
             finished_at: None,
             invoices_since,
-            recompute_all: false,
             stages: Stage::ALL.into_iter().map(pending).collect(),
             error: None,
         }

@@ -1,7 +1,9 @@
-//! The revision of a workspace's catalogue: who has read the catalogue asks with one small read whether it is still the
-//! one. Every transaction that puts a row of the catalogue gives it a new revision, so none can be forgotten.
+//! What follows from a change of the catalogue, in the same transaction: a new revision of the catalogue, so that a copy
+//! in memory is known to be old, and the mark of everything, because every account may depend on the row. Both are added
+//! here, to every transaction that changes a row of the catalogue, so no caller can forget them.
 
 use crate::client::{Action, Store, When, Write};
+use crate::dirty::Subject;
 use crate::error::StoreError;
 use crate::item::{NewRow, attribute};
 use crate::key::{self, Key};
@@ -13,20 +15,33 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A text that is not used again, by this process or another. A number that goes up would come again after an erasure.
-fn fresh_revision() -> String {
-    static PROCESS: OnceLock<u64> = OnceLock::new();
+pub(crate) fn fresh_revision() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let process = PROCESS.get_or_init(|| RandomState::new().hash_one(std::process::id()));
-    format!("{process:016x}{:x}", COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("{:016x}{:x}", process(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Adds a new revision of each catalogue that the writes change.
-pub(crate) fn with_revisions(mut writes: Vec<Write>) -> Vec<Write> {
-    let changed: BTreeSet<Key> = writes.iter().filter_map(changed).collect();
-    writes.extend(changed.iter().map(|key| {
-        let row = NewRow::bare(key).text(attribute::DIGEST, fresh_revision());
-        Write::put(row, When::Always)
-    }));
+/// The same as a number, for stamps and first revisions.
+pub(crate) fn fresh_stamp() -> i64 {
+    let hash = RandomState::new().hash_one(fresh_revision());
+    i64::try_from(hash >> 1).unwrap_or(i64::MAX)
+}
+
+fn process() -> u64 {
+    static PROCESS: OnceLock<u64> = OnceLock::new();
+    *PROCESS.get_or_init(|| RandomState::new().hash_one(std::process::id()))
+}
+
+/// Actions that [`with_consequences`] adds for one catalogue.
+pub(crate) const CONSEQUENCES: usize = 2;
+
+/// Adds a new revision and the mark of everything for each catalogue that the writes change.
+pub(crate) fn with_consequences(mut writes: Vec<Write>) -> Vec<Write> {
+    let changed: BTreeSet<(WorkspaceId, Key)> = writes.iter().filter_map(changed).collect();
+    for (ws, revision) in changed {
+        let row = NewRow::bare(&revision).text(attribute::DIGEST, fresh_revision());
+        writes.push(Write::put(row, When::Always));
+        writes.push(Store::mark(&ws, &Subject::Everything, fresh_stamp()));
+    }
     writes
 }
 
@@ -35,7 +50,7 @@ pub(crate) fn changes_it(write: &Write) -> bool {
     changed(write).is_some()
 }
 
-fn changed(write: &Write) -> Option<Key> {
+fn changed(write: &Write) -> Option<(WorkspaceId, Key)> {
     match &write.0 {
         Action::Put(row, _) | Action::Set(row, _) => key::catalogue_revision_of(row.partition()?),
         Action::Delete(..) | Action::Check(..) => None,
@@ -69,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_write_of_the_catalogue_and_no_other_gives_it_a_revision() {
+    async fn every_write_of_the_catalogue_and_no_other_gives_it_a_revision_and_marks_everything() {
         let store = embedded::memory().await.unwrap();
         let (acme, other) = (ws("acme"), ws("other"));
         assert_eq!(store.catalogue_revision(&acme).await.unwrap(), None);
@@ -77,8 +92,10 @@ mod tests {
         store.write_all(coupon.writes(&acme, None).unwrap()).await.unwrap();
         let first = store.catalogue_revision(&acme).await.unwrap();
         assert!(first.is_some());
+        let mark = store.mark_of(&acme, &Subject::Everything).await.unwrap();
+        assert!(mark.is_some_and(|mark| mark.subject == Subject::Everything), "every account may depend on it");
         assert_eq!(store.catalogue_revision(&other).await.unwrap(), None);
-        let mark = Store::mark(&acme, &crate::Subject::Everything, 1);
+        let mark = Store::mark(&acme, &Subject::Everything, 1);
         store.write_all(vec![mark]).await.unwrap();
         assert_eq!(store.catalogue_revision(&acme).await.unwrap(), first);
         let stored = store.stored_versions(std::slice::from_ref(&coupon)).await.unwrap().remove(0);

@@ -238,7 +238,8 @@ impl Store {
         if let Some(write) = writes.iter().find(|write| sets_body(write)) {
             return Err(StoreError::Refused(format!("{write:?} sets a body, which only a put may replace").into()));
         }
-        let actions: Vec<Action> = crate::catalogue::with_revisions(writes).into_iter().map(|write| write.0).collect();
+        let actions: Vec<Action> =
+            crate::catalogue::with_consequences(writes).into_iter().map(|write| write.0).collect();
         until_no_collision(|| self.table.transact(&actions)).await
     }
 }

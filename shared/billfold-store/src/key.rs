@@ -128,11 +128,13 @@ pub(crate) fn catalogue_revision(ws: &WorkspaceId) -> Key {
     Key::new(format!("W#{ws}"), sort::CATALOGUE)
 }
 
-/// Where the revision of the catalogue is that a partition belongs to; `None` if it belongs to none.
-pub(crate) fn catalogue_revision_of(partition: &str) -> Option<Key> {
+/// The workspace of a partition of the catalogue, and where the revision of that catalogue is; `None` for any other
+/// partition.
+pub(crate) fn catalogue_revision_of(partition: &str) -> Option<(WorkspaceId, Key)> {
     let (workspace, shard) = partition.rsplit_once("#P#")?;
-    let of_catalogue = workspace.starts_with("W#") && shard.parse::<u8>().is_ok();
-    of_catalogue.then(|| Key::new(workspace.to_owned(), sort::CATALOGUE))
+    let ws = WorkspaceId::new(workspace.strip_prefix("W#")?).ok().filter(|_| shard.parse::<u8>().is_ok())?;
+    let revision = catalogue_revision(&ws);
+    Some((ws, revision))
 }
 
 pub(crate) fn endpoint(id: &EndpointId) -> Key {
@@ -377,7 +379,10 @@ mod tests {
     fn only_partitions_of_the_catalogue_lead_to_its_revision() {
         let acme = ws("acme");
         for shard in 0..SHARDS {
-            assert_eq!(catalogue_revision_of(&catalogue_partition(&acme, shard)), Some(catalogue_revision(&acme)));
+            assert_eq!(
+                catalogue_revision_of(&catalogue_partition(&acme, shard)),
+                Some((acme.clone(), catalogue_revision(&acme)))
+            );
         }
         let customer = customer_partition(&acme, &CustomerId::new("cus_P").unwrap());
         for other in [

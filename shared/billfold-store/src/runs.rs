@@ -50,8 +50,8 @@ pub enum Saved {
     Lost,
 }
 
-/// Rows that a transaction takes beside a checkpoint and the revision of the catalogue.
-const TRANSACTION_ROWS_MAX: usize = TRANSACTION_ACTIONS_MAX - 2;
+/// Rows that a transaction takes beside a checkpoint and what follows from a change of the catalogue.
+const TRANSACTION_ROWS_MAX: usize = TRANSACTION_ACTIONS_MAX - 1 - crate::catalogue::CONSEQUENCES;
 
 /// What a page of a list comes to.
 #[derive(Debug, Default)]

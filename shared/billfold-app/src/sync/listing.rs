@@ -35,8 +35,6 @@ pub(super) struct Shared {
     pub(super) marked: Mutex<std::collections::HashSet<u64>>,
     /// True if the ids of every page are to be remembered.
     pub(super) remember_ids: bool,
-    /// The run, for writing down that everything depends on what was read.
-    pub(super) recompute_all: std::sync::atomic::AtomicBool,
 }
 
 /// The endpoint of a list.
@@ -84,11 +82,7 @@ struct Reading<'a> {
 
 /// Reads every window to its end.
 pub(super) async fn read_all(worker: &Worker, run: &mut Run, windows: Vec<Window>) -> Result<Read, Stopped> {
-    let shared = Shared {
-        marked: Mutex::default(),
-        remember_ids: worker.is_resync().await?,
-        recompute_all: run.recompute_all.into(),
-    };
+    let shared = Shared { marked: Mutex::default(), remember_ids: worker.is_resync().await? };
     let oldest = run.started_at.as_second().saturating_sub(GUESSED_AGE_S);
     let mut reading = Reading {
         worker,
@@ -109,7 +103,6 @@ pub(super) async fn read_all(worker: &Worker, run: &mut Run, windows: Vec<Window
     reading.pages.shutdown().await;
     outcome?;
     worker.app.note_readable(&worker.fence.ws, &reading.left_out).await?;
-    run.recompute_all = reading.shared.recompute_all.load(std::sync::atomic::Ordering::SeqCst);
     let windows = reading.windows.into_values().flatten().collect();
     Ok(Read { windows, skipped: reading.skipped })
 }

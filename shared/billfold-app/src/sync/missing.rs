@@ -68,9 +68,6 @@ async fn check(worker: &Worker, fact: Fact) -> Result<bool, Stopped> {
         Retrieved::Found { row, date, .. } => (date, Some(row)),
         Retrieved::Deleted { date } | Retrieved::Missing { date } => (date, None),
     };
-    if fact.customer().is_none() {
-        worker.app.mark_everything(ws).await?;
-    }
     let mark = worker.mark_of(&fact, worker.app.stamp()?);
     let row = FactRow::new(ws, fact, as_of)?;
     let written = match found {

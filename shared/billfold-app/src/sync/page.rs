@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 /// How often a page is folded again because somebody else wrote one of its rows.
 const FOLDS_MAX: u32 = 16;
@@ -190,7 +189,6 @@ async fn fold(worker: &Worker, shared: &Shared, window: &Window, mut contents: C
                 decided = Decision::Store;
             }
             if decided == Decision::Store {
-                note_dependants(worker, shared, row, stored.as_ref()).await?;
                 mark(worker, shared, &row.fact, stamp, &mut rows, &mut marked);
                 rows.add(row.writes(&worker.fence.ws, stored.as_ref())?, stored.as_ref());
             }
@@ -247,25 +245,6 @@ pub(crate) fn endpoint_of(kind: Kind) -> Endpoint {
         Kind::Dispute => Endpoint::Disputes,
         Kind::CreditNote => Endpoint::CreditNotes,
     }
-}
-
-/// A change of something that many accounts depend on is written down before it happens, so that they are computed
-/// again whatever becomes of this worker.
-async fn note_dependants(
-    worker: &Worker,
-    shared: &Shared,
-    row: &FactRow,
-    stored: Option<&StoredFact>,
-) -> Result<(), Stopped> {
-    let catalogue = matches!(row.fact.kind(), Kind::Product | Kind::Price | Kind::Coupon);
-    if !catalogue || stored.is_none() || shared.recompute_all.swap(true, Ordering::SeqCst) {
-        return Ok(());
-    }
-    if let Some(mut run) = worker.app.store().run(&worker.fence.ws, &worker.fence.run).await? {
-        run.recompute_all = true;
-        worker.save(&run).await?;
-    }
-    Ok(())
 }
 
 /// Adds the mark of whom a fact counts for, unless this worker has already marked them in this run.

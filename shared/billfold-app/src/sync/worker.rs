@@ -248,9 +248,6 @@ impl Worker {
 
     /// The last stage: every account that something marked.
     async fn compute_accounts(&self, run: &mut Run, checkpoints: &[Checkpoint]) -> Result<(), Stopped> {
-        if run.recompute_all {
-            self.app.mark_everything(&self.fence.ws).await?;
-        }
         recompute::take_up(&self.app, &self.fence.ws, Writers::MayLive).await?;
         recompute::expand_everything(&self.app, &self.fence.ws).await?;
         let shards: Vec<BillingShard> = checkpoints.iter().filter_map(shard).cloned().collect();

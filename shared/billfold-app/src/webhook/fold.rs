@@ -439,7 +439,9 @@ impl Folder<'_> {
 
     /// Writes facts with the mark of whom they count for.
     async fn write_marked(&self, mut writes: Vec<Write>, subject: Subject) -> Result<bool, FoldError> {
-        writes.push(Store::mark(self.ws, &subject, self.app.stamp()?));
+        if subject != Subject::Everything {
+            writes.push(Store::mark(self.ws, &subject, self.app.stamp()?));
+        }
         match self.app.store().write_all(writes).await {
             Ok(()) if subject == Subject::Everything => {
                 let message = Message::Recompute { workspace: self.ws.clone() };
